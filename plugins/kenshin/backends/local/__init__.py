@@ -1,0 +1,1 @@
+"""Embedded backends: SQLite files, a folder as lake, the packaged embedder."""

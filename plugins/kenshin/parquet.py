@@ -1,0 +1,40 @@
+"""Parquet as the lake keeps it: zstd, UTC microseconds, the schema's name and version in the metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kenshin.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCHEMA_KEY = b"kenshin.schema"
+
+
+def encode(table: pa.Table, *, schema: str, sort_by: Sequence[str]) -> bytes:
+    """A table as Parquet bytes; the same rows in any order give the same bytes.
+
+    Args:
+        table: the rows.
+        schema: name and version, e.g. ``observations/1``.
+        sort_by: columns that order the rows totally.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    ordered = table.sort_by([(name, "ascending") for name in sort_by]).combine_chunks()
+    ordered = ordered.replace_schema_metadata({SCHEMA_KEY: schema.encode()})
+    sink = pa.BufferOutputStream()
+    pq.write_table(ordered, sink, compression="zstd", coerce_timestamps="us", write_statistics=True)
+    return sink.getvalue().to_pybytes()
+
+
+def check_schema(path: str, *, schema: str) -> None:
+    """Refuse a Parquet file of another schema or version; raises InvalidInput."""
+    import pyarrow.parquet as pq
+
+    found = (pq.read_schema(path).metadata or {}).get(SCHEMA_KEY, b"none").decode()
+    if found != schema:
+        raise InvalidInput(value=path, reason=f"its schema is {found}, not {schema}", mend="Make the partition again.")

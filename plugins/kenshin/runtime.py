@@ -1,0 +1,124 @@
+"""Composition root: turns settings into ports. Nobody else imports settings or backends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from kenshin import names
+from kenshin.backends import Opening, known_schemes, open_port
+from kenshin.clients import Boto3Clients, Clients
+from kenshin.settings import DEFAULT_INDEX, Settings
+from kenshin.signals.recorder import Recorder
+from kenshin.urls import PortURL
+
+if TYPE_CHECKING:
+    from kenshin.drift.embedder import Embedder, EmbeddingCache
+    from kenshin.drift.index import VectorIndex
+    from kenshin.experiments.store import ExperimentStore, ObservationStore
+    from kenshin.lake import Lake
+    from kenshin.ledger import Ledger
+
+
+def utc_now() -> datetime:
+    """The clock of a runtime unless another is given."""
+    return datetime.now(UTC)
+
+
+class Runtime:
+    """The ports of one configuration, each opened on first use and kept.
+
+    Args:
+        settings: what to open.
+        clients: how AWS clients are made.
+        clock: answers the present instant, aware, in UTC.
+    """
+
+    def __init__(
+        self, settings: Settings, *, clients: Clients | None = None, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._opening = Opening(settings.home, clients or Boto3Clients(), clock, settings.namespace)
+        self._opened: dict[tuple[str, str], Any] = {}
+        self._lock = threading.RLock()
+
+    @classmethod
+    def from_env(cls, *, clients: Clients | None = None) -> Runtime:
+        """The runtime that the environment describes."""
+        return cls(Settings.from_env(), clients=clients)
+
+    @property
+    def experiments(self) -> ExperimentStore:
+        """The registry of experiments."""
+        return cast("ExperimentStore", self._open("experiments", self.settings.experiments))
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger; it lives with the registry."""
+        return cast("Ledger", self._open("ledger", self.settings.experiments))
+
+    @property
+    def observations(self) -> ObservationStore:
+        """The observation store."""
+        return cast("ObservationStore", self._open("observations", self.settings.observations))
+
+    @property
+    def lake(self) -> Lake:
+        """Snapshots, history and reports."""
+        return cast("Lake", self._open("lake", self.settings.lake))
+
+    @property
+    def embedder(self) -> Embedder:
+        """The current embedding model."""
+        return cast("Embedder", self._open("embedder", self.settings.embedder))
+
+    @property
+    def embeddings(self) -> EmbeddingCache:
+        """Texts embedded before, under ``KENSHIN_HOME``."""
+        base = self.settings.home.as_uri().removeprefix("file://")
+        return cast("EmbeddingCache", self._open("embeddings", PortURL.parse(f"sqlite://{base}/embeddings.db")))
+
+    def index(self, name: str | None = None) -> VectorIndex:
+        """A vector index at the configured place; without a name, the one that the URL names."""
+        url = self.settings.index
+        if name is not None:
+            query = {**url.params, "index": names.checked(name, what="an index")}
+            url = PortURL(f"{url.raw.partition('?')[0]}?index={name}", url.scheme, url.authority, url.path, query)
+        return cast("VectorIndex", self._open("index", url))
+
+    @property
+    def index_name(self) -> str:
+        """The index that the configured URL names."""
+        return self.settings.index.params.get("index", DEFAULT_INDEX)
+
+    @property
+    def recorder(self) -> Recorder:
+        """Where records leave the process."""
+        with self._lock:
+            recorder = self._opened.get(("recorder", ""))
+            if recorder is None:
+                sinks = [open_port("signals", url, self._opening) for url in self.settings.signals]
+                recorder = self._opened[("recorder", "")] = Recorder(sinks)
+            return cast("Recorder", recorder)
+
+    def schemes(self, port: str) -> list[str]:
+        """Which URL schemes a port knows."""
+        return known_schemes(port)
+
+    def close(self) -> None:
+        """Flush the signals and close what can be closed."""
+        with self._lock:
+            opened, self._opened = self._opened, {}
+        for port in opened.values():
+            if callable(close := getattr(port, "close", None)):
+                close()
+
+    def _open(self, port: str, url: PortURL) -> Any:
+        with self._lock:
+            key = (port, url.raw)
+            if key not in self._opened:
+                self._opened[key] = open_port(port, url, self._opening)
+            return self._opened[key]

