@@ -1,0 +1,48 @@
+"""Serve Airflow with Kenshin's DAGs on 127.0.0.1 until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+
+from local_airflow import ADMIN, CHECKOUT, VIEWER, LocalAirflow
+
+from kenshin.errors import KenshinError
+
+
+def main() -> int:
+    """Start, say where and as whom to log in, wait, stop."""
+    parser = argparse.ArgumentParser(prog="make up", description=__doc__)
+    parser.add_argument("--port", type=int, default=8080, help="preferred port; another free one if it is taken")
+    parser.add_argument("--home", type=Path, default=CHECKOUT / "var", help="folder of all state")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, _interrupt)
+    airflow = LocalAirflow(arguments.home / "airflow", kenshin_home=arguments.home, port=arguments.port)
+    try:
+        airflow.start(print)
+        print(f"\nAirflow serves {', '.join(airflow.api().dag_ids())} at {airflow.url}")
+        for user, role in ((ADMIN, "may do everything"), (VIEWER, "may look")):
+            print(f"  {user:6} {airflow.passwords[user]}   ({role})")
+        print("Ctrl-C stops it.")
+        while True:
+            airflow.check()
+            time.sleep(1)
+    except KeyboardInterrupt:
+        print("\nStopping …")
+        return 0
+    except KenshinError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        airflow.stop()
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

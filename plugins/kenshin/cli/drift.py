@@ -1,0 +1,168 @@
+"""``kenshin drift``: history of embedding drift, its backfill, and the worst documents of a day."""
+
+from __future__ import annotations
+
+import time
+from datetime import date, timedelta
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from kenshin.cli.airflow_api import FINISHED, AirflowApi, Backfill
+from kenshin.cli.output import AsJson, errors, say, show_facts, show_json, show_rows
+from kenshin.current import current
+from kenshin.days import day_of, parse_day
+from kenshin.drift import api
+from kenshin.drift.report import DriftReport
+from kenshin.errors import BackendUnavailable, InvalidInput
+
+app = typer.Typer(help="Embedding drift: history, backfill, worst documents.", no_args_is_help=True)
+
+DAG_ID = "embedding_drift"
+COLUMNS = (
+    "day",
+    "mode",
+    "sample_size",
+    "mean_drift",
+    "p50_drift",
+    "p95_drift",
+    "max_drift",
+    "drifted_count",
+    "invalid_count",
+    "alert",
+)
+
+Index = Annotated[str | None, typer.Option("--index", help="Index; the configured one unless given.")]
+
+
+@app.command()
+def history(
+    first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD; 30 days back unless given.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day, included; today unless given.")] = None,
+    index: Index = None,
+    as_json: AsJson = False,
+) -> None:
+    """One row a day: how far stored vectors lie from fresh ones."""
+    end = parse_day(last) if last else _today()
+    begin = parse_day(first) if first else end - timedelta(days=30)
+    rows = [dict(row) for row in api.history(index, begin, end).rows()]
+    empty = f"No drift was measured from {begin} to {end}. See: kenshin drift backfill -h"
+    title = f"Embedding drift of {index or current().index_name}"
+    show_rows(rows, as_json=as_json, title=title, empty=empty, columns=COLUMNS)
+
+
+@app.command()
+def worst(
+    day: Annotated[str | None, typer.Argument(metavar="[DAY]", help="YYYY-MM-DD; the newest day unless given.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="So many documents at most.")] = 20,
+    index: Index = None,
+    as_json: AsJson = False,
+) -> None:
+    """The documents of a day that need repair most: no valid vector first, then the largest distances."""
+    rows = [dict(row) for row in api.worst_documents(index, parse_day(day) if day else None, limit).rows()]
+    show_rows(rows, as_json=as_json, title="Worst documents", empty="No documents were compared that day.")
+
+
+@app.command()
+def show(
+    day: Annotated[str, typer.Argument(metavar="DAY", help="YYYY-MM-DD.")],
+    index: Index = None,
+    as_json: AsJson = False,
+) -> None:
+    """A day's drift report."""
+    show_report(api.report(index, parse_day(day)), as_json=as_json)
+
+
+@app.command()
+def check(
+    sample_size: Annotated[int, typer.Option(min=1, help="Documents to draw.")] = 300,
+    threshold: Annotated[float, typer.Option(min=0, max=2, help="Cosine distance that counts as drift.")] = 0.15,
+    index: Index = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run today's check-up here and now, without Airflow."""
+    show_report(api.check_drift(sample_size=sample_size, threshold=threshold, index=index), as_json=as_json)
+
+
+@app.command()
+def backfill(
+    first: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")],
+    last: Annotated[str, typer.Option("--to", help="Last day, included.")],
+    sample_size: Annotated[int | None, typer.Option(min=1, help="Documents to draw a day.")] = None,
+    threshold: Annotated[float | None, typer.Option(min=0, max=2, help="Distance that counts as drift.")] = None,
+    index: Index = None,
+    reprocess: Annotated[str, typer.Option(help="Days that ran already: none, failed, or completed.")] = "none",
+    max_active: Annotated[int, typer.Option(min=1, help="Days at work at the same time.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which days would run.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Give up waiting after so many seconds.")] = 3600.0,
+    as_json: AsJson = False,
+) -> None:
+    """Fill in drift history through Airflow, both days included, and follow it.
+
+    Airflow itself reads backfill dates as instants and leaves the last day out; this asks for whole days.
+    """
+    begin, end = parse_day(first), parse_day(last)
+    if end < begin:
+        raise InvalidInput(value=f"{begin} to {end}", reason="the last day comes first", mend="Swap --from and --to.")
+    if end > _today():
+        raise InvalidInput(value=str(end), reason="the day lies in the future", mend="Backfill up to today.")
+    if reprocess not in ("none", "failed", "completed"):
+        raise InvalidInput(value=reprocess, reason="unknown", mend="Use none, failed or completed.")
+    settings = current().settings
+    api_client = AirflowApi(settings.airflow_url, settings.airflow_user, settings.airflow_password)
+    asked = {"sample_size": sample_size, "threshold": threshold, "index": index}
+    conf = {name: value for name, value in asked.items() if value is not None}
+    if dry_run:
+        days = api_client.dry_run_backfill(DAG_ID, begin, end, settings.zone, reprocess=reprocess)
+        rows = [{"day": str(day_of(instant, settings.zone)), "logical_date": instant.isoformat()} for instant in days]
+        show_rows(rows, as_json=as_json, title="Days that would run", empty="No day would run.")
+        return
+    made = api_client.create_backfill(
+        DAG_ID, begin, end, settings.zone, conf=conf, max_active_runs=max_active, reprocess=reprocess
+    )
+    outcome = _follow(api_client, made, timeout, quiet=as_json)
+    rows = [dict(row) for row in api.history(index, begin, end).rows()]
+    if as_json:
+        show_json({"backfill_id": made.backfill_id, "runs": outcome, "history": rows})
+    else:
+        show_rows(rows, as_json=False, title=f"{begin} to {end}", empty="No day was measured.", columns=COLUMNS)
+        say(f"Backfill {made.backfill_id}: " + ", ".join(f"{count} {state}" for state, count in outcome.items()))
+    if set(outcome) - {"success"}:
+        raise typer.Exit(1)
+
+
+def show_report(report: DriftReport, *, as_json: bool = False) -> None:
+    """A drift report as a table or as JSON."""
+    body = report.as_dict()
+    show_facts(body, as_json=as_json, title=f"Embedding drift of {body['index']} on {body['day']}")
+
+
+def _follow(api_client: AirflowApi, made: Backfill, timeout: float, *, quiet: bool) -> dict[str, int]:
+    end = time.monotonic() + timeout
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, disable=quiet) as progress:
+        task = progress.add_task("days", total=None)
+        while True:
+            states: dict[str, int] = {}
+            runs = api_client.runs_between(made.dag_id, made.from_date, made.to_date)
+            for run in runs:
+                states[run.state] = states.get(run.state, 0) + 1
+            done = sum(count for state, count in states.items() if state in FINISHED)
+            progress.update(task, completed=done, total=len(runs))
+            if runs and done == len(runs):
+                return states
+            if time.monotonic() > end:
+                raise BackendUnavailable(
+                    value=f"backfill {made.backfill_id}",
+                    reason=f"not finished after {timeout:.0f} s ({states or 'no runs yet'})",
+                    mend="It goes on in Airflow; look at the DAG's runs there, or wait longer with --timeout.",
+                )
+            time.sleep(1.0)
+
+
+def _today() -> date:
+    runtime = current()
+    return day_of(runtime.clock(), runtime.settings.zone)
+
+

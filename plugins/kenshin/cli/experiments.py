@@ -1,0 +1,204 @@
+"""``kenshin experiments``: the registry, imports and reports of prompt experiments."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from kenshin.cli.output import AsJson, console, errors, say, show_facts, show_json, show_rows
+from kenshin.days import parse_day
+from kenshin.errors import InvalidInput, NotFound
+from kenshin.experiments import api
+from kenshin.experiments.experiment import Experiment
+from kenshin.experiments.report import ExperimentReport
+
+app = typer.Typer(help="Prompt experiments: define, start, stop, feed, read.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="The experiment's id.")]
+
+
+@app.command("list")
+def list_experiments(as_json: AsJson = False) -> None:
+    """All experiments, with status and arms."""
+    rows = [
+        {
+            "experiment_id": each.value.experiment_id,
+            "status": each.value.status,
+            "arms": ", ".join(f"{arm.name}: {arm.prompt_version} ({arm.share:.0%})" for arm in each.value.all_arms()),
+            "created": _instant(each.value.created_at),
+            "winner": each.value.winner,
+            "version": each.version,
+        }
+        for each in api.list_experiments()
+    ]
+    show_rows(rows, as_json=as_json, title="Experiments", empty="No experiments yet. See: kenshin experiments create -h")
+
+
+@app.command()
+def create(
+    experiment_id: Annotated[str | None, typer.Argument(metavar="[EXPERIMENT]", help="The new experiment's id.")] = None,
+    prompt_a: Annotated[str | None, typer.Option("--a", help="Prompt version in use (control).")] = None,
+    prompt_b: Annotated[str | None, typer.Option("--b", help="Candidate prompt version.")] = None,
+    split: Annotated[float, typer.Option("--split", help="Share of sessions that get the candidate, 0 to 1.")] = 0.5,
+    description: Annotated[str, typer.Option(help="What is compared, for the report.")] = "",
+    file: Annotated[Path | None, typer.Option("--file", help="A JSON definition instead of the options.")] = None,
+    start: Annotated[bool, typer.Option("--start", help="Start it at once.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Define an experiment, by options or by a JSON file; it is a draft until it is started."""
+    if file is not None:
+        definition = _read_definition(file)
+    elif experiment_id and prompt_a and prompt_b:
+        definition = {
+            "experiment_id": experiment_id,
+            "prompt_a_version": prompt_a,
+            "prompt_b_version": prompt_b,
+            "traffic_split": split,
+            "description": description,
+        }
+    else:
+        raise InvalidInput(
+            value="create",
+            reason="the id or a prompt version is missing",
+            mend="Give EXPERIMENT with --a and --b, or a definition with --file.",
+        )
+    _show(api.create_experiment(definition, start=start).value, as_json)
+
+
+@app.command()
+def start(experiment_id: Id, as_json: AsJson = False) -> None:
+    """Start a draft: from now on sessions are assigned to its arms."""
+    _show(api.start_experiment(experiment_id).value, as_json)
+
+
+@app.command()
+def stop(
+    experiment_id: Id,
+    winner: Annotated[str | None, typer.Option(help="The arm that won; without one the experiment is cancelled.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Conclude an experiment with a winner, or cancel it."""
+    _show(api.stop_experiment(experiment_id, winner=winner).value, as_json)
+
+
+@app.command()
+def show(
+    experiment_id: Id,
+    day: Annotated[str | None, typer.Option(help="Report of this day (YYYY-MM-DD) instead of the newest.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """An experiment's definition and its newest report."""
+    found = api.show_experiment(experiment_id)
+    try:
+        report = api.report(experiment_id, parse_day(day)) if day else api.latest_report(experiment_id)
+    except NotFound:
+        if day:
+            raise
+        report = None
+    if as_json:
+        show_json(
+            {
+                "experiment": found.value.as_dict(),
+                "version": found.version,
+                "report": None if report is None else report.as_dict(),
+            }
+        )
+        return
+    _show(found.value, as_json=False)
+    if report is None:
+        console.print("No report yet: the experiment_analysis DAG writes one a night.")
+    else:
+        show_report(report)
+
+
+@app.command("import")
+def import_observations(
+    experiment_id: Id,
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, Parquet or JSONL with one observation a row.")],
+    rejects: Annotated[Path | None, typer.Option(help="Where refused rows go; FILE.rejects.jsonl unless given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import observations. Rows that cannot be counted go to a reject file with their reasons; the rest is kept."""
+    target = rejects or path.with_name(f"{path.name}.rejects.jsonl")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, disable=as_json, transient=True) as progress:
+        task = progress.add_task("importing", total=None)
+        result = api.import_observations(
+            experiment_id,
+            path,
+            rejects=target,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    facts = {
+        "file": str(path),
+        "read": result.read,
+        "stored": result.stored,
+        "already_there": result.duplicates,
+        "rejected": result.rejected,
+        "rejects": str(result.rejects_path) if result.rejected else None,
+    }
+    show_facts(facts, as_json=as_json, title=f"Import into {experiment_id}")
+    if result.rejected and not as_json:
+        say(f"{result.rejected} rows were refused; {target} says why, row by row.")
+
+
+def show_report(report: ExperimentReport) -> None:
+    """An experiment's report as tables, plain words first."""
+    body = report.as_dict()
+    show_facts(_in_words(body), as_json=False, title=f"Experiment {body['experiment_id']}, through {body['day']}")
+    show_rows(report.arm_rows(), as_json=False, title="Arms", empty="No observations yet.")
+
+
+def _in_words(body: dict[str, Any]) -> dict[str, Any]:
+    names = (
+        "status",
+        "recommendation",
+        "score_delta",
+        "ci_low",
+        "ci_high",
+        "t_statistic",
+        "degrees_of_freedom",
+        "p_value",
+        "significant",
+        "winner",
+        "minimum_required",
+        "unit",
+        "score_unit",
+        "randomised",
+        "left_out",
+        "days",
+        "missing_days",
+        "crossing_sessions",
+        "report_key",
+    )
+    return {name: body[name] for name in names if name in body}
+
+
+def _show(experiment: Experiment, as_json: bool) -> None:
+    body = experiment.as_dict()
+    if not as_json:
+        body["arms"] = [f"{arm.name}: {arm.prompt_version} ({arm.share:.0%})" for arm in experiment.all_arms()]
+        body["created_at"] = _instant(experiment.created_at)
+        body["concluded_at"] = None if experiment.concluded_at is None else _instant(experiment.concluded_at)
+    show_facts(body, as_json=as_json, title=f"Experiment {experiment.experiment_id}")
+
+
+def _read_definition(path: Path) -> dict[str, Any]:
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InvalidInput(
+            value=str(path), reason=f"not readable as JSON ({error})", mend="Correct the file."
+        ) from error
+    if not isinstance(body, dict):
+        raise InvalidInput(value=str(path), reason="no JSON object", mend="Write the definition as one object.")
+    return body
+
+
+def _instant(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
