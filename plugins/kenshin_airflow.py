@@ -12,7 +12,6 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, CronTriggerTimetable, get_current_context
-
 from kenshin.current import use
 from kenshin.days import day_of, parse_day
 from kenshin.errors import BackendUnavailable, InvalidInput

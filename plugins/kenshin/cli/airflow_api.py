@@ -76,11 +76,19 @@ class AirflowApi:
     """
 
     def __init__(
-        self, base_url: str, username: str, password: str, *, token: str | None = None, timeout_s: float = 30.0
+        self,
+        base_url: str,
+        username: str,
+        password: str,
+        *,
+        token: str | None = None,
+        timeout_s: float = 30.0,
     ) -> None:
         address = urlsplit(base_url)
         if address.scheme not in ("http", "https") or not address.hostname:
-            raise SettingError(value=base_url, reason="no address of Airflow", mend="Use e.g. http://127.0.0.1:8080.")
+            raise SettingError(
+                value=base_url, reason="no address of Airflow", mend="Use e.g. http://127.0.0.1:8080."
+            )
         self._base_url = base_url.rstrip("/")
         self._username = username
         self._password = password
@@ -126,7 +134,10 @@ class AirflowApi:
             InvalidInput: the DAG refuses the parameters.
             Conflict: there is a run of this logical date.
         """
-        body = {"conf": dict(conf), "logical_date": None if logical_date is None else logical_date.isoformat()}
+        body = {
+            "conf": dict(conf),
+            "logical_date": None if logical_date is None else logical_date.isoformat(),
+        }
         return _run(self.post_json(f"/api/v2/dags/{quote(dag_id)}/dagRuns", body))
 
     def run(self, dag_id: str, run_id: str) -> Run:
@@ -228,7 +239,9 @@ class AirflowApi:
             "logical_date_lte": last.isoformat(),
             "order_by": "logical_date",
         }
-        return [_run(each) for each in self._pages(f"/api/v2/dags/{quote(dag_id)}/dagRuns", "dag_runs", query)]
+        return [
+            _run(each) for each in self._pages(f"/api/v2/dags/{quote(dag_id)}/dagRuns", "dag_runs", query)
+        ]
 
     def _pages(self, path: str, key: str, query: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         offset = 0
@@ -284,9 +297,13 @@ class AirflowApi:
                 mend="Set KENSHIN_AIRFLOW_USER and KENSHIN_AIRFLOW_PASSWORD to a user who may do this.",
             )
         if error.code == 404:
-            return NotFound(value=value, reason=reason, mend="Check the name, and whether Airflow has parsed the DAG.")
+            return NotFound(
+                value=value, reason=reason, mend="Check the name, and whether Airflow has parsed the DAG."
+            )
         if error.code == 409:
-            return Conflict(value=value, reason=reason, mend="Wait until it is done, or look at it in Airflow.")
+            return Conflict(
+                value=value, reason=reason, mend="Wait until it is done, or look at it in Airflow."
+            )
         if error.code < 500:
             return InvalidInput(value=value, reason=reason, mend="Correct the parameters.")
         return BackendUnavailable(value=value, reason=reason, mend="See Airflow's own log.")
@@ -294,7 +311,9 @@ class AirflowApi:
 
 def whole_days(first: date, last: date, zone: tzinfo) -> tuple[datetime, datetime]:
     """The first instant of the first day and the last second of the last one."""
-    return datetime.combine(first, time.min, tzinfo=zone), datetime.combine(last, time(23, 59, 59), tzinfo=zone)
+    return datetime.combine(first, time.min, tzinfo=zone), datetime.combine(
+        last, time(23, 59, 59), tzinfo=zone
+    )
 
 
 def _days(first: date, last: date) -> Iterator[date]:
@@ -347,5 +366,7 @@ def _as_text(detail: object) -> str:
     if isinstance(detail, Mapping):
         return str(detail.get("reason") or detail.get("message") or detail)
     if isinstance(detail, list):
-        return "; ".join(str(each.get("msg", each)) if isinstance(each, Mapping) else str(each) for each in detail)
+        return "; ".join(
+            str(each.get("msg", each)) if isinstance(each, Mapping) else str(each) for each in detail
+        )
     return ""

@@ -44,13 +44,18 @@ def _group() -> None:
 def load(
     include: Annotated[Path, typer.Option(help="Folder with the samples' definitions.")] = Path("include"),
     last_day: Annotated[
-        str | None, typer.Option("--last-day", help="Last night of the trial, YYYY-MM-DD; yesterday unless given.")
+        str | None,
+        typer.Option("--last-day", help="Last night of the trial, YYYY-MM-DD; yesterday unless given."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Load the STAR class-size trial and an index of operation descriptions; again does nothing twice."""
     runtime = current()
-    day = parse_day(last_day) if last_day else day_of(runtime.clock(), runtime.settings.zone) - timedelta(days=1)
+    day = (
+        parse_day(last_day)
+        if last_day
+        else day_of(runtime.clock(), runtime.settings.zone) - timedelta(days=1)
+    )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors) as progress:
         definition = _read(include / "experiments" / "star-class-size.json")
@@ -67,7 +72,9 @@ def load(
     show_facts(facts, as_json=as_json, title="Sample data")
 
 
-def _load_star(runtime: Runtime, definition: dict[str, Any], day: date, progress: Progress) -> tuple[str, int, date]:
+def _load_star(
+    runtime: Runtime, definition: dict[str, Any], day: date, progress: Progress
+) -> tuple[str, int, date]:
     there = runtime.experiments.get(str(definition["experiment_id"]))
     if there is not None:
         # The nights stay where they were, or the same pupils would be counted on other days again.
@@ -102,7 +109,11 @@ def _load_operations(runtime: Runtime, spec: dict[str, Any], day: date, progress
         progress.advance(task, count)
         return count
     documents = operations.load_operations(
-        spec, runtime, last_day=day, zone=runtime.settings.zone, progress=lambda done: progress.update(task, completed=done)
+        spec,
+        runtime,
+        last_day=day,
+        zone=runtime.settings.zone,
+        progress=lambda done: progress.update(task, completed=done),
     )
     return index.add(list(documents))
 

@@ -33,7 +33,9 @@ def doctor(as_json: AsJson = False) -> None:
     Ends with exit code 1 if one does not. Airflow is asked too, but need not run.
     """
     findings = list(_examine(current()))
-    show_rows([asdict(each) for each in findings], as_json=as_json, title="Doctor", empty="Nothing is configured.")
+    show_rows(
+        [asdict(each) for each in findings], as_json=as_json, title="Doctor", empty="Nothing is configured."
+    )
     if any(each.answers == "no" for each in findings):
         raise typer.Exit(1)
 
@@ -42,7 +44,9 @@ def _examine(runtime: Runtime) -> Iterator[Finding]:
     settings = runtime.settings
     yield _ask("experiments", settings.experiments.raw, lambda: _experiments(runtime))
     yield _ask("ledger", settings.experiments.raw, lambda: (runtime.ledger, _read_ledger(runtime)))
-    yield _ask("observations", settings.observations.raw, lambda: (runtime.observations, _read_observations(runtime)))
+    yield _ask(
+        "observations", settings.observations.raw, lambda: (runtime.observations, _read_observations(runtime))
+    )
     yield _ask("index", settings.index.raw, lambda: _index(runtime))
     yield _ask("embedder", settings.embedder.raw, lambda: _embedder(runtime))
     yield _ask("lake", settings.lake.raw, lambda: (runtime.lake, _read_lake(runtime)))
@@ -103,7 +107,9 @@ def _airflow(runtime: Runtime) -> Finding:
     found = _ask("airflow", settings.airflow_url, lambda: _ask_airflow(runtime))
     if found.answers != "no":
         return found
-    return Finding(found.port, found.url, "–", "not running", found.milliseconds, "Only needed for DAGs and backfills.")
+    return Finding(
+        found.port, found.url, "–", "not running", found.milliseconds, "Only needed for DAGs and backfills."
+    )
 
 
 def _ask_airflow(runtime: Runtime) -> tuple[object, str]:

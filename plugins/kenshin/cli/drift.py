@@ -38,7 +38,9 @@ Index = Annotated[str | None, typer.Option("--index", help="Index; the configure
 
 @app.command()
 def history(
-    first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD; 30 days back unless given.")] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", help="First day, YYYY-MM-DD; 30 days back unless given.")
+    ] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day, included; today unless given.")] = None,
     index: Index = None,
     as_json: AsJson = False,
@@ -54,7 +56,9 @@ def history(
 
 @app.command()
 def worst(
-    day: Annotated[str | None, typer.Argument(metavar="[DAY]", help="YYYY-MM-DD; the newest day unless given.")] = None,
+    day: Annotated[
+        str | None, typer.Argument(metavar="[DAY]", help="YYYY-MM-DD; the newest day unless given.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="So many documents at most.")] = 20,
     index: Index = None,
     as_json: AsJson = False,
@@ -77,7 +81,9 @@ def show(
 @app.command()
 def check(
     sample_size: Annotated[int, typer.Option(min=1, help="Documents to draw.")] = 300,
-    threshold: Annotated[float, typer.Option(min=0, max=2, help="Cosine distance that counts as drift.")] = 0.15,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=2, help="Cosine distance that counts as drift.")
+    ] = 0.15,
     index: Index = None,
     as_json: AsJson = False,
 ) -> None:
@@ -90,9 +96,13 @@ def backfill(
     first: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")],
     last: Annotated[str, typer.Option("--to", help="Last day, included.")],
     sample_size: Annotated[int | None, typer.Option(min=1, help="Documents to draw a day.")] = None,
-    threshold: Annotated[float | None, typer.Option(min=0, max=2, help="Distance that counts as drift.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=2, help="Distance that counts as drift.")
+    ] = None,
     index: Index = None,
-    reprocess: Annotated[str, typer.Option(help="Days that ran already: none, failed, or completed.")] = "none",
+    reprocess: Annotated[
+        str, typer.Option(help="Days that ran already: none, failed, or completed.")
+    ] = "none",
     max_active: Annotated[int, typer.Option(min=1, help="Days at work at the same time.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which days would run.")] = False,
     timeout: Annotated[float, typer.Option(min=1, help="Give up waiting after so many seconds.")] = 3600.0,
@@ -104,7 +114,9 @@ def backfill(
     """
     begin, end = parse_day(first), parse_day(last)
     if end < begin:
-        raise InvalidInput(value=f"{begin} to {end}", reason="the last day comes first", mend="Swap --from and --to.")
+        raise InvalidInput(
+            value=f"{begin} to {end}", reason="the last day comes first", mend="Swap --from and --to."
+        )
     if end > _today():
         raise InvalidInput(value=str(end), reason="the day lies in the future", mend="Backfill up to today.")
     if reprocess not in ("none", "failed", "completed"):
@@ -115,7 +127,10 @@ def backfill(
     conf = {name: value for name, value in asked.items() if value is not None}
     if dry_run:
         days = api_client.dry_run_backfill(DAG_ID, begin, end, settings.zone, reprocess=reprocess)
-        rows = [{"day": str(day_of(instant, settings.zone)), "logical_date": instant.isoformat()} for instant in days]
+        rows = [
+            {"day": str(day_of(instant, settings.zone)), "logical_date": instant.isoformat()}
+            for instant in days
+        ]
         show_rows(rows, as_json=as_json, title="Days that would run", empty="No day would run.")
         return
     made = api_client.create_backfill(
@@ -126,8 +141,13 @@ def backfill(
     if as_json:
         show_json({"backfill_id": made.backfill_id, "runs": outcome, "history": rows})
     else:
-        show_rows(rows, as_json=False, title=f"{begin} to {end}", empty="No day was measured.", columns=COLUMNS)
-        say(f"Backfill {made.backfill_id}: " + ", ".join(f"{count} {state}" for state, count in outcome.items()))
+        show_rows(
+            rows, as_json=False, title=f"{begin} to {end}", empty="No day was measured.", columns=COLUMNS
+        )
+        say(
+            f"Backfill {made.backfill_id}: "
+            + ", ".join(f"{count} {state}" for state, count in outcome.items())
+        )
     if set(outcome) - {"success"}:
         raise typer.Exit(1)
 
@@ -164,5 +184,3 @@ def _follow(api_client: AirflowApi, made: Backfill, timeout: float, *, quiet: bo
 def _today() -> date:
     runtime = current()
     return day_of(runtime.clock(), runtime.settings.zone)
-
-

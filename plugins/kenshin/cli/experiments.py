@@ -29,24 +29,37 @@ def list_experiments(as_json: AsJson = False) -> None:
         {
             "experiment_id": each.value.experiment_id,
             "status": each.value.status,
-            "arms": ", ".join(f"{arm.name}: {arm.prompt_version} ({arm.share:.0%})" for arm in each.value.all_arms()),
+            "arms": ", ".join(
+                f"{arm.name}: {arm.prompt_version} ({arm.share:.0%})" for arm in each.value.all_arms()
+            ),
             "created": _instant(each.value.created_at),
             "winner": each.value.winner,
             "version": each.version,
         }
         for each in api.list_experiments()
     ]
-    show_rows(rows, as_json=as_json, title="Experiments", empty="No experiments yet. See: kenshin experiments create -h")
+    show_rows(
+        rows,
+        as_json=as_json,
+        title="Experiments",
+        empty="No experiments yet. See: kenshin experiments create -h",
+    )
 
 
 @app.command()
 def create(
-    experiment_id: Annotated[str | None, typer.Argument(metavar="[EXPERIMENT]", help="The new experiment's id.")] = None,
+    experiment_id: Annotated[
+        str | None, typer.Argument(metavar="[EXPERIMENT]", help="The new experiment's id.")
+    ] = None,
     prompt_a: Annotated[str | None, typer.Option("--a", help="Prompt version in use (control).")] = None,
     prompt_b: Annotated[str | None, typer.Option("--b", help="Candidate prompt version.")] = None,
-    split: Annotated[float, typer.Option("--split", help="Share of sessions that get the candidate, 0 to 1.")] = 0.5,
+    split: Annotated[
+        float, typer.Option("--split", help="Share of sessions that get the candidate, 0 to 1.")
+    ] = 0.5,
     description: Annotated[str, typer.Option(help="What is compared, for the report.")] = "",
-    file: Annotated[Path | None, typer.Option("--file", help="A JSON definition instead of the options.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="A JSON definition instead of the options.")
+    ] = None,
     start: Annotated[bool, typer.Option("--start", help="Start it at once.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -79,7 +92,9 @@ def start(experiment_id: Id, as_json: AsJson = False) -> None:
 @app.command()
 def stop(
     experiment_id: Id,
-    winner: Annotated[str | None, typer.Option(help="The arm that won; without one the experiment is cancelled.")] = None,
+    winner: Annotated[
+        str | None, typer.Option(help="The arm that won; without one the experiment is cancelled.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Conclude an experiment with a winner, or cancel it."""
@@ -89,7 +104,9 @@ def stop(
 @app.command()
 def show(
     experiment_id: Id,
-    day: Annotated[str | None, typer.Option(help="Report of this day (YYYY-MM-DD) instead of the newest.")] = None,
+    day: Annotated[
+        str | None, typer.Option(help="Report of this day (YYYY-MM-DD) instead of the newest.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """An experiment's definition and its newest report."""
@@ -101,13 +118,11 @@ def show(
             raise
         report = None
     if as_json:
-        show_json(
-            {
-                "experiment": found.value.as_dict(),
-                "version": found.version,
-                "report": None if report is None else report.as_dict(),
-            }
-        )
+        show_json({
+            "experiment": found.value.as_dict(),
+            "version": found.version,
+            "report": None if report is None else report.as_dict(),
+        })
         return
     _show(found.value, as_json=False)
     if report is None:
@@ -119,8 +134,12 @@ def show(
 @app.command("import")
 def import_observations(
     experiment_id: Id,
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, Parquet or JSONL with one observation a row.")],
-    rejects: Annotated[Path | None, typer.Option(help="Where refused rows go; FILE.rejects.jsonl unless given.")] = None,
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV, Parquet or JSONL with one observation a row.")
+    ],
+    rejects: Annotated[
+        Path | None, typer.Option(help="Where refused rows go; FILE.rejects.jsonl unless given.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Import observations. Rows that cannot be counted go to a reject file with their reasons; the rest is kept."""
@@ -150,7 +169,9 @@ def import_observations(
 def show_report(report: ExperimentReport) -> None:
     """An experiment's report as tables, plain words first."""
     body = report.as_dict()
-    show_facts(_in_words(body), as_json=False, title=f"Experiment {body['experiment_id']}, through {body['day']}")
+    show_facts(
+        _in_words(body), as_json=False, title=f"Experiment {body['experiment_id']}, through {body['day']}"
+    )
     show_rows(report.arm_rows(), as_json=False, title="Arms", empty="No observations yet.")
 
 
@@ -182,7 +203,9 @@ def _in_words(body: dict[str, Any]) -> dict[str, Any]:
 def _show(experiment: Experiment, as_json: bool) -> None:
     body = experiment.as_dict()
     if not as_json:
-        body["arms"] = [f"{arm.name}: {arm.prompt_version} ({arm.share:.0%})" for arm in experiment.all_arms()]
+        body["arms"] = [
+            f"{arm.name}: {arm.prompt_version} ({arm.share:.0%})" for arm in experiment.all_arms()
+        ]
         body["created_at"] = _instant(experiment.created_at)
         body["concluded_at"] = None if experiment.concluded_at is None else _instant(experiment.concluded_at)
     show_facts(body, as_json=as_json, title=f"Experiment {experiment.experiment_id}")
@@ -196,7 +219,9 @@ def _read_definition(path: Path) -> dict[str, Any]:
             value=str(path), reason=f"not readable as JSON ({error})", mend="Correct the file."
         ) from error
     if not isinstance(body, dict):
-        raise InvalidInput(value=str(path), reason="no JSON object", mend="Write the definition as one object.")
+        raise InvalidInput(
+            value=str(path), reason="no JSON object", mend="Write the definition as one object."
+        )
     return body
 
 

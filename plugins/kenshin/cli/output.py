@@ -30,7 +30,12 @@ def show_json(body: object) -> None:
 
 
 def show_rows(
-    rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str, empty: str, columns: Sequence[str] | None = None
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    as_json: bool,
+    title: str,
+    empty: str,
+    columns: Sequence[str] | None = None,
 ) -> None:
     """Rows as a table or as a JSON array.
 
@@ -50,7 +55,9 @@ def show_rows(
     names = list(columns or rows[0])
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for name in names:
-        table.add_column(name.replace("_", " "), justify="right" if _is_figure(rows, name) else "left", overflow="fold")
+        table.add_column(
+            name.replace("_", " "), justify="right" if _is_figure(rows, name) else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(_cell(row.get(name)) for name in names))
     console.print(table)
@@ -82,7 +89,9 @@ def show_error(error: KenshinError, *, as_json: bool) -> None:
 
 def _is_figure(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
     values = [row.get(name) for row in rows if row.get(name) is not None]
-    return bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    return bool(values) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in values
+    )
 
 
 def _cell(value: object) -> str:

@@ -51,10 +51,19 @@ def _experiment(name: str, unit: Unit, field: str, meaning: str) -> Metric:
 
 
 CATALOGUE: tuple[Metric, ...] = (
-    _drift("EmbeddingDriftMean", "None", "mean_drift", "Mean cosine distance between stored and fresh vectors."),
-    _drift("EmbeddingDriftP95", "None", "p95_drift", "95th percentile of that distance; the alarm looks at it."),
+    _drift(
+        "EmbeddingDriftMean", "None", "mean_drift", "Mean cosine distance between stored and fresh vectors."
+    ),
+    _drift(
+        "EmbeddingDriftP95", "None", "p95_drift", "95th percentile of that distance; the alarm looks at it."
+    ),
     _drift("EmbeddingDriftMax", "None", "max_drift", "Largest such distance in the sample."),
-    _drift("DriftedDocumentCount", "Count", "drifted_count", "Sampled documents whose distance passes the threshold."),
+    _drift(
+        "DriftedDocumentCount",
+        "Count",
+        "drifted_count",
+        "Sampled documents whose distance passes the threshold.",
+    ),
     _drift("InvalidVectorCount", "Count", "invalid_count", "Sampled documents that allow no comparison."),
     _drift("InvalidVectorShare", "Percent", "invalid_share_pct", "Their share of the sample, in percent."),
     _experiment("ExperimentSampleA", "Count", "sample_a", "Observations of the control arm so far."),
@@ -86,7 +95,10 @@ def dimension_values(record: Record, dimensions: DimensionSets) -> dict[str, str
 
 def as_markdown() -> str:
     """The metric table of the documentation."""
-    lines = ["| metric | namespace | unit | dimensions | record field | meaning |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| metric | namespace | unit | dimensions | record field | meaning |",
+        "|---|---|---|---|---|---|",
+    ]
     for metric in CATALOGUE:
         sets = ", ".join(f"`[{', '.join(names)}]`" for names in metric.dimensions)
         lines.append(

@@ -31,6 +31,9 @@ class Recorder:
         exit_deadline_s: how long the process waits at its end for the queue to empty, in seconds.
     """
 
+    _closed: bool
+    _wake: threading.Event
+
     def __init__(
         self,
         sinks: Sequence[Sink],
@@ -80,9 +83,9 @@ class Recorder:
         """Flush within the exit deadline and let go of the sinks; later records are dropped and counted."""
         if self._closed:
             return
-        self._wake.set()
         self.flush(self._exit_deadline_s)
         self._closed = True
+        self._wake.set()
         for sink in self.sinks:
             try:
                 sink.close()

@@ -17,7 +17,11 @@ class Record(Protocol):
     """What a sink can carry out."""
 
     record_type: ClassVar[str]
-    at: datetime
+
+    @property
+    def at(self) -> datetime:
+        """When it happened, aware, UTC."""
+        ...
 
     def log_fields(self) -> Mapping[str, object]:
         """The fields of the structured log line, JSON-ready, without None."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 from uuid import uuid4
@@ -28,7 +29,9 @@ class EmfStream:
 
     def write(self, records: Sequence[Record]) -> int:
         """One or more lines a record, in one write."""
-        text = "".join(f"{line}\n" for record in records for line in emf.lines(record, namespace=self._namespace))
+        text = "".join(
+            f"{line}\n" for record in records for line in emf.lines(record, namespace=self._namespace)
+        )
         try:
             (self._stream or sys.stdout).write(text)
         except (OSError, ValueError):
@@ -37,10 +40,8 @@ class EmfStream:
 
     def flush(self, deadline: float) -> int:
         """Empty the stream's buffer."""
-        try:
+        with suppress(OSError, ValueError):
             (self._stream or sys.stdout).flush()
-        except (OSError, ValueError):
-            pass
         return 0
 
     def close(self) -> None:
@@ -64,7 +65,9 @@ class EmfFiles:
         sizes: dict[Path, int] = {}
         for record in records:
             path = self._folder / f"date={record.at:%Y-%m-%d}" / f"hour={record.at:%H}" / self._name
-            texts.setdefault(path, []).extend(f"{line}\n" for line in emf.lines(record, namespace=self._namespace))
+            texts.setdefault(path, []).extend(
+                f"{line}\n" for line in emf.lines(record, namespace=self._namespace)
+            )
             sizes[path] = sizes.get(path, 0) + 1
         lost = 0
         for path, lines in texts.items():

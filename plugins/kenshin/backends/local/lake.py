@@ -59,7 +59,9 @@ class FileLake:
         """The file itself; see `Lake.local`."""
         path = self._path(key)
         if not path.is_file():
-            raise NotFound(value=key, reason="no such object in the lake", mend="Check the key, or publish it first.")
+            raise NotFound(
+                value=key, reason="no such object in the lake", mend="Check the key, or publish it first."
+            )
         yield path
 
     def list(self, prefix: str) -> Iterator[ObjectRef]:
@@ -86,7 +88,9 @@ class FileLake:
         segments = key.split("/")
         if not all(_SEGMENT.fullmatch(segment) and ".." not in segment for segment in segments):
             raise InvalidName(
-                value=key, reason="not usable as a key of the lake", mend="Use letters, digits and '._=-' between '/'."
+                value=key,
+                reason="not usable as a key of the lake",
+                mend="Use letters, digits and '._=-' between '/'.",
             )
         return self._root.joinpath(*segments)
 
@@ -101,7 +105,9 @@ class FileLake:
         if expect == "absent" and there is not None:
             raise Conflict(value=key, reason="it exists already", mend="Read it, then write with its etag.")
         if expect != "absent" and there != expect:
-            raise Conflict(value=key, reason="its content changed meanwhile", mend="Read it again, then decide anew.")
+            raise Conflict(
+                value=key, reason="its content changed meanwhile", mend="Read it again, then decide anew."
+            )
 
     def _ref(self, key: str, path: Path) -> ObjectRef:
         stat = path.stat()

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+
+def csv_of(rows):
+    names = [
+        "observation_id",
+        "session_id",
+        "arm",
+        "prompt_version",
+        "observed_at",
+        "quality_score",
+        "latency_ms",
+    ]
+    lines = [",".join(names)] + [",".join(str(row[name]) for name in names) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def rows(count):
+    return [
+        {
+            "observation_id": f"o{number}",
+            "session_id": f"s{number % 40}",
+            "arm": "A" if number % 2 else "B",
+            "prompt_version": "v1" if number % 2 else "v2",
+            "observed_at": datetime.now(UTC).isoformat(),
+            "quality_score": 0.5,
+            "latency_ms": 800,
+        }
+        for number in range(count)
+    ]
+
+
+def test_a_draft_is_created_started_and_stopped(kenshin):
+    made = kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2", "--json")
+    assert made.code == 0
+    assert made.json["status"] == "draft"
+    assert kenshin("experiments", "start", "greeting", "--json").json["status"] == "running"
+    listed = kenshin("experiments", "list", "--json").json
+    assert [(row["experiment_id"], row["status"]) for row in listed] == [("greeting", "running")]
+    stopped = kenshin("experiments", "stop", "greeting", "--winner", "B", "--json").json
+    assert (stopped["status"], stopped["winner"]) == ("concluded", "B")
+
+
+def test_stopping_without_winner_cancels(kenshin):
+    kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2", "--start")
+    assert kenshin("experiments", "stop", "greeting", "--json").json["status"] == "cancelled"
+
+
+def test_a_definition_may_come_from_a_file(kenshin, tmp_path):
+    path = tmp_path / "definition.json"
+    path.write_text(json.dumps({"experiment_id": "x", "prompt_a_version": "1", "prompt_b_version": "2"}))
+    assert kenshin("experiments", "create", "--file", path, "--start", "--json").json["status"] == "running"
+
+
+@pytest.mark.parametrize(
+    ("definition", "said"),
+    [
+        ('{"experiment_id": "../x", "prompt_a_version": "1", "prompt_b_version": "2"}', "../x"),
+        ('{"experiment_id": "x", "prompt_a_version": "1"}', "prompt_b_version"),
+        (
+            '{"experiment_id": "x", "prompt_a_version": "1", "prompt_b_version": "2", "traffic_split": 1.5}',
+            "traffic_split",
+        ),
+        ('{"experiment_id": "x", "prompt_a_version": "1", "prompt_b_version": "2", "colour": 1}', "colour"),
+        ("[]", "no JSON object"),
+        ("{", "not readable as JSON"),
+    ],
+)
+def test_a_broken_definition_is_refused_and_leaves_nothing(kenshin, tmp_path, definition, said):
+    path = tmp_path / "definition.json"
+    path.write_text(definition)
+    answer = kenshin("experiments", "create", "--file", path)
+    assert answer.code == 2
+    assert said in answer.err.replace("\n", "")
+    assert "mend:" in answer.err
+    assert kenshin("experiments", "list", "--json").json == []
+
+
+def test_an_unknown_experiment_says_so_as_text_and_as_json(kenshin):
+    answer = kenshin("experiments", "show", "nobody")
+    assert answer.code == 2
+    assert "Experiment not found" in answer.err
+    assert kenshin("experiments", "show", "nobody", "--json").json["error"] == "Experiment not found"
+
+
+def test_an_import_keeps_the_good_rows_and_explains_the_bad_ones(kenshin, tmp_path):
+    kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2", "--start")
+    good = rows(200)
+    good[7]["quality_score"] = 1.7
+    good[11]["arm"] = "C"
+    path = tmp_path / "day.csv"
+    path.write_text(csv_of(good))
+    answer = kenshin("experiments", "import", "greeting", path, "--json")
+    assert answer.code == 0
+    assert (answer.json["read"], answer.json["stored"], answer.json["rejected"]) == (200, 198, 2)
+    rejected = [json.loads(line) for line in (tmp_path / "day.csv.rejects.jsonl").read_text().splitlines()]
+    assert {entry["row"] for entry in rejected} == {8, 12}
+    assert all(entry["reason"] for entry in rejected)
+    again = kenshin("experiments", "import", "greeting", path, "--json").json
+    assert (again["stored"], again["already_there"]) == (0, 198)
+
+
+def test_an_unreadable_file_stores_nothing(kenshin, tmp_path):
+    kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2", "--start")
+    path = tmp_path / "day.parquet"
+    path.write_bytes(b"this is no parquet")
+    answer = kenshin("experiments", "import", "greeting", path)
+    assert answer.code == 2
+    assert "day.parquet" in answer.err.replace("\n", "")
+
+
+def test_show_says_when_there_is_no_report_yet(kenshin):
+    kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2")
+    answer = kenshin("experiments", "show", "greeting")
+    assert answer.code == 0
+    assert "No report yet" in answer.out
