@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Who may know whom: every import under plugins/kenshin, read from the source and held against one table."""
 
 from __future__ import annotations
@@ -141,7 +142,12 @@ def complaint(path: Path, found: Import) -> str | None:
     top, _, rest = found.target.partition(".")
     if top == "kenshin":
         other = rest.partition(".")[0]
-        if other and other not in TABLE and not (PACKAGE / other).exists() and not (PACKAGE / f"{other}.py").exists():
+        if (
+            other
+            and other not in TABLE
+            and not (PACKAGE / other).exists()
+            and not (PACKAGE / f"{other}.py").exists()
+        ):
             other = "__init__"
         if other in allowed_parts(path, types_only=found.types_only):
             return None
@@ -216,7 +222,9 @@ def test_a_module_knows_only_whom_it_may_know(path: Path) -> None:
 @pytest.mark.parametrize("path", in_capabilities(), ids=label)
 def test_a_capability_depends_on_its_arguments_alone(path: Path) -> None:
     tree = ast.parse(path.read_bytes(), str(path))
-    complaints = {f"{label(path)}:{line} uses {n}: {mend}" for n, line in dotted_names(tree) if (mend := impurity(n))}
+    complaints = {
+        f"{label(path)}:{line} uses {n}: {mend}" for n, line in dotted_names(tree) if (mend := impurity(n))
+    }
     assert not complaints, "\n".join(sorted(complaints))
 
 
@@ -263,7 +271,9 @@ def loaded_by(statement: str) -> set[str]:
         f"import sys; sys.path.insert(0, {str(PLUGINS)!r}); before = set(sys.modules); {statement}; "
         "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
     )
-    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
     return set(done.stdout.split())
 
 
