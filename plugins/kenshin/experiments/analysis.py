@@ -1,0 +1,269 @@
+"""Analysis: an experiment's statistics to figures, a test by session, and a recommendation in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from kenshin.experiments.experiment import MINIMUM_SESSIONS, Experiment
+from kenshin.experiments.stats.ratio import RatioStatistics
+from kenshin.experiments.stats.welch import welch
+from kenshin.experiments.sufficient import LATENCY, OBSERVATIONS, SCORE, Statistics
+
+ALPHA = 0.05
+DIGITS = 12
+"""Figures are stated to so many significant digits: further ones are rounding."""
+
+Outcome = Literal["tested", "insufficient_data", "no_variance"]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricFigures:
+    """A metric in one arm.
+
+    Args:
+        sessions: that have the metric.
+        observations: that have it.
+        mean: per observation; None where there is none.
+        se: standard error of the mean, by session; None below two sessions.
+    """
+
+    sessions: int
+    observations: int
+    mean: float | None
+    se: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ArmFigures:
+    """One arm: all its sessions and observations, scored or not, and its metrics."""
+
+    arm: str
+    prompt_version: str
+    sessions: int
+    observations: int
+    score: MetricFigures
+    latency: MetricFigures
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One arm's metric minus control's; see `WelchTest` for the figures, None unless it was tested."""
+
+    arm: str
+    metric: str
+    outcome: Outcome
+    delta: float | None = None
+    se: float | None = None
+    t_statistic: float | None = None
+    degrees_of_freedom: float | None = None
+    p_value: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    significant: bool | None = None
+    winner: str | None = None
+    recommendation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentAnalysis:
+    """What the statistics say of an experiment.
+
+    Args:
+        experiment_id: which one.
+        arms: every arm's figures, control first.
+        comparisons: each further arm with control, score before latency.
+        crossing_sessions: sessions that were seen in more than one arm.
+        phases: phases that hold observations; the figures are pooled over them.
+    """
+
+    experiment_id: str
+    arms: tuple[ArmFigures, ...]
+    comparisons: tuple[Comparison, ...]
+    crossing_sessions: int
+    phases: tuple[int, ...]
+
+    def of(self, arm: str, metric: str = SCORE) -> Comparison:
+        """The comparison of an arm's metric with control's."""
+        return next(each for each in self.comparisons if (each.arm, each.metric) == (arm, metric))
+
+    def as_dict(self, arm: str | None = None) -> dict[str, Any]:
+        """The keys and the rounding of the proof of concept for one arm and control; beside them the rest.
+
+        Args:
+            arm: which arm stands where the proof of concept has B; the first after control unless given.
+        """
+        control = self.arms[0]
+        other = self.arms[1] if arm is None else next(each for each in self.arms if each.arm == arm)
+        score = self.of(other.arm)
+        return {
+            **_poc(self.experiment_id, control.score, other.score, score),
+            "sessions_a": control.score.sessions,
+            "sessions_b": other.score.sessions,
+            **({"se": _rounded(score.se, 6)} if score.outcome == "tested" else {}),
+            **({"ci_low": _rounded(score.ci_low, 6)} if score.outcome == "tested" else {}),
+            **({"ci_high": _rounded(score.ci_high, 6)} if score.outcome == "tested" else {}),
+            "estimates": {
+                "mean_a": control.score.mean,
+                "mean_b": other.score.mean,
+                "se_a": control.score.se,
+                "se_b": other.score.se,
+                **{
+                    name: getattr(score, name)
+                    for name in (
+                        "delta",
+                        "se",
+                        "t_statistic",
+                        "degrees_of_freedom",
+                        "p_value",
+                        "ci_low",
+                        "ci_high",
+                    )
+                },
+            },
+            "crossing_sessions": self.crossing_sessions,
+            "phases": list(self.phases),
+            "arms": [asdict(each) for each in self.arms],
+            "comparisons": [asdict(each) for each in self.comparisons],
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> ExperimentAnalysis:
+        """Read back what `as_dict` wrote."""
+        return cls(
+            experiment_id=raw["experiment_id"],
+            arms=tuple(
+                ArmFigures(
+                    **{
+                        **arm,
+                        "score": MetricFigures(**arm["score"]),
+                        "latency": MetricFigures(**arm["latency"]),
+                    }
+                )
+                for arm in raw["arms"]
+            ),
+            comparisons=tuple(Comparison(**each) for each in raw["comparisons"]),
+            crossing_sessions=raw["crossing_sessions"],
+            phases=tuple(raw["phases"]),
+        )
+
+
+def analyse(experiment: Experiment, statistics: Statistics) -> ExperimentAnalysis:
+    """Compare every arm with control; the session is the unit, and each arm needs 30 of them."""
+    control, *others = experiment.all_arms()
+    return ExperimentAnalysis(
+        experiment_id=experiment.experiment_id,
+        arms=tuple(
+            ArmFigures(
+                arm=arm.name,
+                prompt_version=arm.prompt_version,
+                sessions=statistics.of(arm.name, OBSERVATIONS).n,
+                observations=statistics.of(arm.name, OBSERVATIONS).count,
+                score=_figures(statistics.of(arm.name, SCORE)),
+                latency=_figures(statistics.of(arm.name, LATENCY)),
+            )
+            for arm in experiment.all_arms()
+        ),
+        comparisons=tuple(
+            _compare(experiment, statistics, control.name, other.name, metric)
+            for other in others
+            for metric in (SCORE, LATENCY)
+        ),
+        crossing_sessions=statistics.crossing_sessions,
+        phases=statistics.phases(),
+    )
+
+
+def stated(value: float) -> float:
+    """A figure to 12 significant digits."""
+    return float(f"{value:.{DIGITS}g}")
+
+
+def _compare(
+    experiment: Experiment, statistics: Statistics, control: str, arm: str, metric: str
+) -> Comparison:
+    ours, theirs = statistics.of(control, metric), statistics.of(arm, metric)
+    if min(ours.n, theirs.n) < MINIMUM_SESSIONS:
+        words = "Insufficient data — continue experiment" if metric == SCORE else None
+        return Comparison(arm, metric, "insufficient_data", recommendation=words)
+    test = welch(ours, theirs)
+    if test is None:
+        return Comparison(arm, metric, "no_variance", delta=stated(theirs.estimate - ours.estimate))
+    p_value = stated(test.p_value)
+    significant = p_value < ALPHA
+    winner = None
+    if significant and metric == SCORE:
+        winner = arm if test.delta > 0 else control
+    return Comparison(
+        arm=arm,
+        metric=metric,
+        outcome="tested",
+        delta=stated(test.delta),
+        se=stated(test.se),
+        t_statistic=stated(test.t),
+        degrees_of_freedom=stated(test.df),
+        p_value=p_value,
+        ci_low=stated(test.ci_low),
+        ci_high=stated(test.ci_high),
+        significant=significant,
+        winner=winner,
+        recommendation=_recommendation(experiment, control, winner, p_value) if metric == SCORE else None,
+    )
+
+
+def _recommendation(experiment: Experiment, control: str, winner: str | None, p_value: float) -> str:
+    if winner is None:
+        return "Not significant — continue experiment or declare tie"
+    verb = "KEEP" if winner == control else "PROMOTE"
+    return f"{verb} version {experiment.version_of(winner)} (p={round(p_value, 6)})"
+
+
+def _figures(statistics: RatioStatistics) -> MetricFigures:
+    return MetricFigures(
+        sessions=statistics.n,
+        observations=statistics.count,
+        mean=stated(statistics.estimate) if statistics.n else None,
+        se=stated(statistics.variance**0.5) if statistics.n > 1 else None,
+    )
+
+
+def _poc(
+    experiment_id: str, control: MetricFigures, other: MetricFigures, score: Comparison
+) -> dict[str, Any]:
+    if score.outcome == "insufficient_data":
+        return {
+            "status": "insufficient_data",
+            "experiment_id": experiment_id,
+            "sample_a": control.observations,
+            "sample_b": other.observations,
+            "minimum_required": MINIMUM_SESSIONS,
+            "recommendation": score.recommendation,
+        }
+    if score.outcome == "no_variance":
+        return {
+            "status": "no_variance",
+            "experiment_id": experiment_id,
+            "sample_a": control.observations,
+            "sample_b": other.observations,
+            "mean_a": control.mean,
+            "mean_b": other.mean,
+        }
+    return {
+        "experiment_id": experiment_id,
+        "sample_a": control.observations,
+        "sample_b": other.observations,
+        "mean_score_a": _rounded(control.mean, 4),
+        "mean_score_b": _rounded(other.mean, 4),
+        "score_delta": _rounded(score.delta, 4),
+        "t_statistic": _rounded(score.t_statistic, 3),
+        "degrees_of_freedom": _rounded(score.degrees_of_freedom, 1),
+        "p_value": _rounded(score.p_value, 6),
+        "significant": score.significant,
+        "winner": score.winner,
+        "recommendation": score.recommendation,
+    }
+
+
+def _rounded(value: float | None, places: int) -> float | None:
+    return None if value is None else round(value, places)

@@ -1,0 +1,241 @@
+"""A row of a file as an observation: how text becomes a value, and which instants are plausible.
+
+What a value must be is the business of `ABObservation`, and what belongs to an experiment that of `admit`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any
+
+from kenshin import names
+from kenshin.days import start_of
+from kenshin.errors import InvalidName, InvalidObservation
+from kenshin.experiments.admission import admit
+from kenshin.experiments.collect import first_day
+from kenshin.experiments.experiment import Experiment
+from kenshin.experiments.observation import ABObservation, observation
+from kenshin.experiments.reading import Row, Unreadable
+
+ALIASES = {"group": "arm", "timestamp": "observed_at"}
+"""The proof of concept's names of two columns."""
+
+REQUIRED = ("session_id", "arm", "observed_at", "quality_score")
+OPTIONAL = (
+    "observation_id",
+    "experiment_id",
+    "prompt_version",
+    "recorded_at",
+    "phase",
+    "intent",
+    "trace_id",
+    "latency_ms",
+    "metrics",
+    "covariates",
+)
+DERIVED = ("day", "shard")
+"""Columns that an export has, and that are made anew from the others."""
+
+EARLIER = timedelta(days=366)
+"""Observations so much older than the experiment's first day are taken for mistakes."""
+
+LATER = timedelta(days=1)
+"""Clocks may differ; observations further in the future are taken for mistakes."""
+
+
+class BadRow(Exception):
+    """A row is no observation: which column, which value, why."""
+
+    def __init__(self, column: str | None, value: object, reason: str) -> None:
+        self.column = column
+        self.value = value
+        self.reason = reason
+        super().__init__(reason)
+
+
+def field_of(column: str) -> str | None:
+    """The field that a column fills: its own name, an alias, ``metrics.…``, ``covariates.…``; None for others.
+
+    Raises:
+        InvalidName: what follows the dot is no name.
+    """
+    name = ALIASES.get(column, column)
+    if name in REQUIRED or name in OPTIONAL:
+        return name
+    group, dot, figure = name.partition(".")
+    if dot and group in ("metrics", "covariates"):
+        names.checked(figure, what=f"one of the {group}")
+        return name
+    return None
+
+
+class Converter:
+    """Makes observations of one experiment.
+
+    Args:
+        experiment: whose they are.
+        zone: whose dates the days are.
+        recorded_at: when they are recorded, where a row does not say.
+    """
+
+    def __init__(self, experiment: Experiment, *, zone: tzinfo, recorded_at: datetime) -> None:
+        self._experiment = experiment
+        self._zone = zone
+        self._recorded_at = recorded_at
+        self._earliest = start_of(first_day(experiment, zone), zone) - EARLIER
+        self._latest = recorded_at + LATER
+        self._versions = {arm.name: arm.prompt_version for arm in experiment.all_arms()}
+        self._fields: dict[str, str | None] = {}
+
+    def observation(self, row: Row) -> ABObservation:
+        """The row as an observation.
+
+        Raises:
+            BadRow: it is none, or not the experiment's.
+        """
+        if row.problem is not None:
+            raise BadRow(None, None, row.problem)
+        try:
+            return admit(self._observation(self._by_field(row.cells)), self._experiment)
+        except InvalidObservation as error:
+            column, equals, _ = str(error.value).partition("=")
+            value = row.cells.get(column, error.value) if equals else error.value
+            raise BadRow(column if equals else None, value, error.reason) from error
+        except InvalidName as error:
+            raise BadRow(None, error.value, error.reason) from error
+
+    def _by_field(self, cells: Mapping[str, Any]) -> dict[str, Any]:
+        known: dict[str, Any] = {}
+        for column, value in cells.items():
+            field = self._fields[column] if column in self._fields else self._remember(column)
+            if field is None or value is None or value == "":
+                continue
+            if isinstance(value, Unreadable):
+                raise BadRow(column, None, value.reason)
+            if field in known:
+                raise BadRow(column, value, f"'{field}' is there twice, under two names")
+            known[field] = value
+        return known
+
+    def _remember(self, column: str) -> str | None:
+        if len(self._fields) > 1000:
+            return field_of(column)
+        self._fields[column] = field_of(column)
+        return self._fields[column]
+
+    def _observation(self, cells: dict[str, Any]) -> ABObservation:
+        arm = _text(cells, "arm")
+        if arm not in self._versions:
+            raise BadRow("arm", arm, f"the arms are {', '.join(self._versions)}")
+        observed_at = _instant(cells, "observed_at")
+        if not self._earliest <= observed_at <= self._latest:
+            raise BadRow("observed_at", cells["observed_at"], self._implausible(observed_at))
+        return observation(
+            observation_id=_text(cells, "observation_id") if "observation_id" in cells else None,
+            experiment_id=_text(cells, "experiment_id", self._experiment.experiment_id),
+            session_id=_text(cells, "session_id"),
+            arm=arm,
+            prompt_version=_text(cells, "prompt_version", self._versions[arm]),
+            observed_at=observed_at,
+            recorded_at=_instant(cells, "recorded_at") if "recorded_at" in cells else self._recorded_at,
+            zone=self._zone,
+            phase=_whole(cells, "phase", self._experiment.phase),
+            intent=_text(cells, "intent") if "intent" in cells else None,
+            trace_id=_text(cells, "trace_id") if "trace_id" in cells else None,
+            quality_score=_number("quality_score", cells["quality_score"])
+            if "quality_score" in cells
+            else None,
+            latency_ms=_number("latency_ms", cells["latency_ms"]) if "latency_ms" in cells else None,
+            metrics=_figures(cells, "metrics"),
+            covariates=_figures(cells, "covariates"),
+        )
+
+    def _implausible(self, observed_at: datetime) -> str:
+        if observed_at > self._latest:
+            return f"{observed_at.isoformat()} lies in the future; seconds since the epoch are meant, not milliseconds"
+        first: date = first_day(self._experiment, self._zone)
+        return (
+            f"{observed_at.isoformat()} lies more than {EARLIER.days} days before the experiment's first day, "
+            f"{first}; set 'created_at' in its definition if that is right"
+        )
+
+
+def _text(cells: Mapping[str, Any], field: str, default: str | None = None) -> str:
+    value = cells.get(field, default)
+    if value is None:
+        raise BadRow(field, None, "it is missing")
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadRow(field, value, "neither a text nor a whole number")
+    return str(value)
+
+
+def _number(field: str, value: Any) -> float:
+    if isinstance(value, bool):
+        raise BadRow(field, value, "not a number")
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadRow(field, value, "not a number") from error
+
+
+def _whole(cells: Mapping[str, Any], field: str, default: int) -> int:
+    if field not in cells:
+        return default
+    value = _number(field, cells[field])
+    if not value.is_integer():
+        raise BadRow(field, cells[field], "not a whole number")
+    return int(value)
+
+
+def _instant(cells: Mapping[str, Any], field: str) -> datetime:
+    value = cells.get(field)
+    if value is None:
+        raise BadRow(field, None, "it is missing")
+    try:
+        instant = _parsed(value)
+    except (ValueError, OverflowError, OSError, TypeError) as error:
+        reason = "neither seconds since the epoch nor an instant like 2026-11-05T10:00:00+09:00"
+        raise BadRow(field, value, reason) from error
+    if instant.tzinfo is None:
+        raise BadRow(field, value, "it has no time zone; write an offset, as in 2026-11-05T10:00:00+09:00")
+    return instant
+
+
+def _parsed(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, bool):
+        raise TypeError(value)
+    if isinstance(value, str):
+        # Most instants are ISO 8601, and those hold a hyphen after the year.
+        if value[4:5] == "-":
+            return datetime.fromisoformat(value)
+        value = float(value)
+    return datetime.fromtimestamp(float(value), UTC)
+
+
+def _figures(cells: Mapping[str, Any], group: str) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    whole = cells.get(group)
+    if isinstance(whole, str):
+        try:
+            whole = json.loads(whole)
+        except ValueError as error:
+            raise BadRow(group, whole, "not a JSON object of numbers") from error
+    if whole is not None:
+        try:
+            pairs = dict(whole)
+        except (TypeError, ValueError) as error:
+            raise BadRow(group, whole, "not a map of numbers") from error
+        figures = {
+            str(name): _number(f"{group}.{name}", value) for name, value in pairs.items() if value is not None
+        }
+    prefix = f"{group}."
+    for field, value in cells.items():
+        if field.startswith(prefix):
+            figures[field.removeprefix(prefix)] = _number(field, value)
+    return figures

@@ -1,0 +1,199 @@
+"""Imports: observations from a file into the store. A bad row goes to a reject file with its reason, the rest stays.
+
+Columns are named as the fields of `ABObservation`, or as the proof of concept named them: ``group``, and ``timestamp``
+in seconds since the epoch. ``metrics.<name>`` and ``covariates.<name>`` are further figures. An observation without an
+id gets one made of its content, so importing a file again stores nothing twice, and two rows that are equal in
+everything count once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from kenshin.errors import BackendUnavailable, InvalidName
+from kenshin.experiments.conversion import ALIASES, DERIVED, REQUIRED, BadRow, Converter, field_of
+from kenshin.experiments.experiment import Experiment
+from kenshin.experiments.observation import ABObservation
+from kenshin.experiments.reading import BATCH_ROWS, RowFile, open_rows, refused
+from kenshin.experiments.store import ObservationStore, Rejected, WriteResult
+
+STUBBORN_ROUNDS = 5
+"""So often in a row a store may take nothing of what is left before the import gives up."""
+
+Progress = Callable[[int, int | None], None]
+"""Is told how many rows are done, of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What became of a file.
+
+    Args:
+        read: rows in it.
+        stored: new observations.
+        duplicates: observations that were there already, or twice in the file.
+        rejected: rows that were refused.
+        rejects_path: the reject file; None where no row was refused.
+        days: days on which there are observations among the rows, in order.
+        ignored_columns: columns that mean nothing here.
+    """
+
+    read: int
+    stored: int
+    duplicates: int
+    rejected: int
+    rejects_path: Path | None
+    days: tuple[date, ...] = ()
+    ignored_columns: tuple[str, ...] = ()
+
+
+def import_file(
+    path: Path,
+    experiment: Experiment,
+    store: ObservationStore,
+    *,
+    zone: tzinfo,
+    recorded_at: datetime,
+    rejects: Path,
+    progress: Progress = lambda done, total: None,
+) -> ImportResult:
+    """Import a CSV, JSONL or Parquet file; doing it again changes nothing.
+
+    Args:
+        path: the file; its ending tells the format.
+        experiment: whose observations they are.
+        store: where they go.
+        zone: whose dates the days are.
+        recorded_at: when they are recorded, where the file does not say.
+        rejects: where refused rows go, one JSON object a line: row, column, value, reason.
+        progress: is told how many rows of how many are done.
+
+    Raises:
+        InvalidInput: the file cannot be used; nothing is written.
+        BackendUnavailable: the store takes no more; what it took stays, and importing again goes on.
+    """
+    file = open_rows(path)
+    ignored = _ignored_columns(file)
+    converter = Converter(experiment, zone=zone, recorded_at=recorded_at)
+    read = stored = duplicates = 0
+    days: set[date] = set()
+    with _RejectFile(rejects) as refusals:
+        rows = file.rows()
+        while batch := list(islice(rows, BATCH_ROWS)):
+            observations: list[ABObservation] = []
+            numbers: dict[str, int] = {}
+            for row in batch:
+                try:
+                    made = converter.observation(row)
+                except BadRow as bad:
+                    refusals.add(row.number, bad.column, bad.value, bad.reason)
+                else:
+                    observations.append(made)
+                    numbers[made.observation_id] = row.number
+            result = _write(store, observations)
+            for refusal in result.rejected:
+                name = refusal.observation.observation_id
+                refusals.add(numbers[name], None, name, refusal.reason)
+            days.update(each.day for each in observations)
+            read, stored = read + len(batch), stored + result.stored
+            duplicates += result.duplicates
+            progress(read, file.total)
+    return ImportResult(
+        read=read,
+        stored=stored,
+        duplicates=duplicates,
+        rejected=refusals.count,
+        rejects_path=rejects if refusals.count else None,
+        days=tuple(sorted(days)),
+        ignored_columns=ignored,
+    )
+
+
+def _ignored_columns(file: RowFile) -> tuple[str, ...]:
+    fields: dict[str, str] = {}
+    ignored = []
+    for column in file.columns:
+        try:
+            field = field_of(column)
+        except InvalidName as error:
+            if file.uniform:
+                reason = f"not usable as a figure's name ({error.reason})"
+                raise refused(file.path, reason, error.mend, column=column) from error
+            continue
+        if field is None:
+            ignored.append(column)
+        elif field in fields and file.uniform:
+            reason = f"it means the same as column {fields[field]}"
+            raise refused(file.path, reason, "Remove one of the two.", column=column)
+        else:
+            fields[field] = column
+    for field in REQUIRED:
+        if field not in fields:
+            other = next((f" (or '{alias}')" for alias, name in ALIASES.items() if name == field), "")
+            mend = f"Needed are {', '.join(REQUIRED)}; the file has {', '.join(file.columns)}."
+            raise refused(file.path, f"the column is missing{other}", mend, column=field)
+    return tuple(name for name in ignored if name not in DERIVED)
+
+
+def _write(store: ObservationStore, observations: Sequence[ABObservation]) -> WriteResult:
+    stored = duplicates = stubborn = 0
+    rejected: list[Rejected] = []
+    left = observations
+    while left:
+        result = store.write(left)
+        stored, duplicates = stored + result.stored, duplicates + result.duplicates
+        rejected.extend(result.rejected)
+        stubborn = stubborn + 1 if len(result.unprocessed) == len(left) else 0
+        if stubborn == STUBBORN_ROUNDS:
+            raise BackendUnavailable(
+                value=f"{len(left)} observations",
+                reason="the observation store has no room for them just now",
+                mend="Import the file again later: what is stored already is not stored twice.",
+            )
+        left = result.unprocessed
+    return WriteResult(stored=stored, duplicates=duplicates, rejected=rejected)
+
+
+class _RejectFile:
+    """Written beside its place, and put there whole at the end if it holds anything."""
+
+    def __init__(self, path: Path) -> None:
+        self.count = 0
+        self._path = path
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._file: TextIO | None = None
+
+    def add(self, row: int, column: str | None, value: object, reason: str) -> None:
+        """Refuse a row."""
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._temporary.open("w", encoding="utf-8")
+        line = {"row": row, "column": column, "value": value, "reason": reason}
+        # Escaped, since a value may hold half of a surrogate pair.
+        self._file.write(json.dumps(line, default=str) + "\n")
+        self.count += 1
+
+    def __enter__(self) -> _RejectFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is None:
+            return
+        self._file.close()
+        try:
+            if kind is None:
+                os.replace(self._temporary, self._path)
+        finally:
+            with suppress(FileNotFoundError):
+                self._temporary.unlink()

@@ -1,0 +1,203 @@
+"""The night: what the tasks of the DAG ``experiment_analysis`` call, each with small JSON-ready answers.
+
+Plan, then collect and reduce a few shards a task, then analyse each experiment. Every step may be run again
+at any
+time: what it writes is keyed by experiment, day and shard, and published whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, tzinfo
+from typing import Any
+
+from kenshin.days import days_between, parse_day
+from kenshin.errors import InvalidInput
+from kenshin.experiments.aggregate import read_statistics, reduce
+from kenshin.experiments.analysis import ExperimentAnalysis
+from kenshin.experiments.analysis import analyse as analyse_statistics
+from kenshin.experiments.collect import collect, first_day
+from kenshin.experiments.experiment import Experiment
+from kenshin.experiments.observation import SHARDS
+from kenshin.experiments.registry import find
+from kenshin.experiments.report import compose, publish_report
+from kenshin.experiments.store import ExperimentStore, ObservationStore
+from kenshin.experiments.sufficient import SCORE
+from kenshin.lake import Lake
+from kenshin.signals.recorder import Recorder
+from kenshin.signals.records import ExperimentAnalysed
+
+MOST_ITEMS = 1000
+"""Airflow maps a task over at most 1,024 items unless it is told otherwise."""
+
+_SUMMARY_LEAVES_OUT = ("arms", "comparisons", "estimates")
+
+
+def plan(
+    store: ExperimentStore, *, experiment_id: str | None, through_day: date, tasks: int, zone: tzinfo
+) -> list[dict[str, Any]]:
+    """What a night has to do: one item for each mapped task.
+
+    Args:
+        store: the registry.
+        experiment_id: an experiment of any status but draft; blank: all that are running.
+        through_day: the last day to count.
+        tasks: among how many tasks the 16 shards of an experiment are divided, at most.
+        zone: whose dates the days are.
+
+    Returns:
+        Items ``{"experiment_id", "shards", "through_day"}``; none where nothing is running.
+
+    Raises:
+        ExperimentNotFound: the registry does not know the named experiment.
+        InvalidInput: it is a draft, or starts after `through_day`.
+    """
+    if experiment_id and experiment_id.strip():
+        chosen = [find(store, experiment_id.strip())]
+        _check_analysable(chosen[0], through_day, zone)
+    else:
+        running = [each.value for each in store.list() if each.value.status == "running"]
+        chosen = [each for each in running if first_day(each, zone) <= through_day]
+    tasks = max(1, min(tasks, SHARDS, MOST_ITEMS // max(1, len(chosen))))
+    return [
+        {
+            "experiment_id": experiment.experiment_id,
+            "shards": list(range(SHARDS))[first::tasks],
+            "through_day": through_day.isoformat(),
+        }
+        for experiment in chosen
+        for first in range(tasks)
+    ]
+
+
+def experiments_of(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The experiments among items, each once, in order, as ``{"experiment_id", "through_day"}``."""
+    each = dict.fromkeys((item["experiment_id"], item["through_day"]) for item in items)
+    return [{"experiment_id": name, "through_day": day} for name, day in each]
+
+
+def collect_shards(
+    experiments: ExperimentStore,
+    observations: ObservationStore,
+    lake: Lake,
+    item: Mapping[str, Any],
+    *,
+    zone: tzinfo,
+) -> dict[str, Any]:
+    """Bring an item's observations into the lake; answers the item, with how many partitions were read."""
+    experiment, through_day = find(experiments, item["experiment_id"]), parse_day(item["through_day"])
+    read = sum(
+        len(collect(observations, lake, experiment, shard=shard, through_day=through_day, zone=zone))
+        for shard in item["shards"]
+    )
+    return {**item, "partitions_read": read}
+
+
+def reduce_shards(
+    experiments: ExperimentStore, lake: Lake, item: Mapping[str, Any], *, zone: tzinfo
+) -> dict[str, Any]:
+    """Publish an item's session deltas and statistics; answers the item, with how many cells these have."""
+    experiment, through_day = find(experiments, item["experiment_id"]), parse_day(item["through_day"])
+    cells = sum(
+        len(reduce(lake, experiment, shard=shard, through_day=through_day, zone=zone).cells)
+        for shard in item["shards"]
+    )
+    return {**item, "cells": cells}
+
+
+def analyse(
+    experiments: ExperimentStore,
+    lake: Lake,
+    recorder: Recorder,
+    item: Mapping[str, Any],
+    *,
+    zone: tzinfo,
+    at: datetime,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """Merge an experiment's shards, test, publish the report, and say so.
+
+    Args:
+        experiments: the registry.
+        lake: where the statistics are and the report goes.
+        recorder: takes one record for each arm compared with control.
+        item: ``{"experiment_id", "through_day"}``, see `experiments_of`.
+        zone: whose dates the days are.
+        at: the instant of the records; the report does not hold it.
+        dry_run: neither publish nor record.
+
+    Returns:
+        The report's key, and the figures under the keys of the proof of concept.
+
+    Raises:
+        NotFound: a shard has not been reduced.
+    """
+    experiment, through_day = find(experiments, item["experiment_id"]), parse_day(item["through_day"])
+    statistics, inputs = read_statistics(lake, experiment.experiment_id, through_day)
+    analysis = analyse_statistics(experiment, statistics)
+    report = compose(
+        experiment,
+        analysis,
+        days=tuple(days_between(first_day(experiment, zone), through_day)),
+        collected=statistics.days,
+        filled=statistics.filled_days,
+        inputs=inputs,
+    )
+    if not dry_run:
+        publish_report(lake, report)
+        for record in records_of(analysis, day=through_day, at=at, report_key=report.report_key):
+            recorder.record(record)
+    figures = {name: value for name, value in analysis.as_dict().items() if name not in _SUMMARY_LEAVES_OUT}
+    return {
+        **figures,
+        "day": through_day.isoformat(),
+        "missing_days": [day.isoformat() for day in report.missing_days],
+        "published": not dry_run,
+        "report_key": report.report_key,
+    }
+
+
+def records_of(
+    analysis: ExperimentAnalysis, *, day: date, at: datetime, report_key: str
+) -> list[ExperimentAnalysed]:
+    """One record for each arm compared with control, its figures rounded as the report rounds them."""
+    records = []
+    for comparison in analysis.comparisons:
+        if comparison.metric != SCORE:
+            continue
+        figures = analysis.as_dict(comparison.arm)
+        records.append(
+            ExperimentAnalysed(
+                at=at,
+                experiment_id=analysis.experiment_id,
+                day=day.isoformat(),
+                arm=comparison.arm,
+                status="analysed" if comparison.outcome == "tested" else comparison.outcome,
+                sample_a=figures["sample_a"],
+                sample_b=figures["sample_b"],
+                sessions_a=figures["sessions_a"],
+                sessions_b=figures["sessions_b"],
+                score_delta=figures.get("score_delta"),
+                p_value=figures.get("p_value"),
+                significant=figures.get("significant"),
+                recommendation=figures.get("recommendation"),
+                report_key=report_key,
+            )
+        )
+    return records
+
+
+def _check_analysable(experiment: Experiment, through_day: date, zone: tzinfo) -> None:
+    if experiment.status == "draft":
+        raise InvalidInput(
+            value=experiment.experiment_id,
+            reason="it is a draft, no session has been assigned",
+            mend=f"Start it: kenshin experiments start {experiment.experiment_id}.",
+        )
+    first = first_day(experiment, zone)
+    if first > through_day:
+        raise InvalidInput(
+            value=through_day.isoformat(),
+            reason=f"'{experiment.experiment_id}' starts on {first}",
+            mend="Choose a later through_day.",
+        )

@@ -1,0 +1,181 @@
+"""The registry's changes: creating, starting and stopping an experiment, each with its entry in the ledger.
+
+The registry is written first, under the version that was read; the entry's key names the version, so that it is the
+same entry when it is told twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, tzinfo
+from typing import Any
+
+from kenshin.days import start_of
+from kenshin.errors import ExperimentNotFound, InvalidExperiment, InvalidInput
+from kenshin.experiments.collect import first_day
+from kenshin.experiments.experiment import Experiment
+from kenshin.experiments.store import ExperimentStore
+from kenshin.ledger import Ledger, LedgerEntry
+from kenshin.ports import Versioned
+
+
+def find_version(store: ExperimentStore, experiment_id: str) -> Versioned[Experiment]:
+    """An experiment and its version.
+
+    Raises:
+        ExperimentNotFound: the registry does not know it.
+    """
+    found = store.get(experiment_id)
+    if found is None:
+        raise ExperimentNotFound(
+            value=experiment_id,
+            reason="the registry does not know it",
+            mend="See 'kenshin experiments list', or create it with 'kenshin experiments create'.",
+        )
+    return found
+
+
+def find(store: ExperimentStore, experiment_id: str) -> Experiment:
+    """An experiment as it is defined now; raises ExperimentNotFound."""
+    return find_version(store, experiment_id).value
+
+
+def create(
+    store: ExperimentStore,
+    ledger: Ledger,
+    definition: Mapping[str, Any],
+    *,
+    start: bool,
+    at: datetime,
+    by: str,
+) -> Versioned[Experiment]:
+    """Add an experiment, as a draft or running.
+
+    Args:
+        store: the registry.
+        ledger: gets the entry ``created``, and ``started`` where it starts.
+        definition: its keys; ``created_at`` is `at` unless it is given.
+        start: whether it runs at once.
+        at: the present instant.
+        by: who creates it.
+
+    Raises:
+        InvalidExperiment: the definition contradicts itself, or already names an outcome.
+        Conflict: the experiment exists already.
+    """
+    outcome = sorted(
+        {"winner", "concluded_at"} & {name for name, value in definition.items() if value is not None}
+    )
+    if outcome or definition.get("status", "draft") not in ("draft", "running"):
+        raise InvalidExperiment(
+            value=", ".join(outcome) or f"status={definition['status']!r}",
+            reason="a new experiment has no outcome yet",
+            mend="Leave it out; the experiment is concluded by stopping it.",
+        )
+    created_at = definition.get("created_at") or at.timestamp()
+    status = "running" if start else "draft"
+    experiment = Experiment.from_dict({**definition, "status": status, "created_at": created_at})
+    version = store.put(experiment, expected=None)
+    _tell(ledger, experiment, "created", version, at=at, by=by)
+    if start:
+        _tell(ledger, experiment, "started", version, at=at, by=by)
+    return Versioned(experiment, version)
+
+
+def start(
+    store: ExperimentStore, ledger: Ledger, experiment_id: str, *, at: datetime, by: str
+) -> Versioned[Experiment]:
+    """Let a draft run.
+
+    Raises:
+        ExperimentNotFound: the registry does not know it.
+        InvalidInput: it is no draft.
+        Conflict: somebody else changed it at the same time.
+    """
+    found = find_version(store, experiment_id)
+    if found.value.status != "draft":
+        raise InvalidInput(
+            value=experiment_id,
+            reason=f"it is {found.value.status}, and only a draft can be started",
+            mend="Create another experiment to repeat a comparison.",
+        )
+    return _change(store, ledger, found, "started", {"status": "running"}, at=at, by=by)
+
+
+def stop(
+    store: ExperimentStore, ledger: Ledger, experiment_id: str, *, winner: str | None, at: datetime, by: str
+) -> Versioned[Experiment]:
+    """Conclude an experiment with a winner, or cancel it where none is named.
+
+    Raises:
+        ExperimentNotFound: the registry does not know it.
+        InvalidExperiment: the winner is none of its arms.
+        InvalidInput: it has ended already, or never ran and so has no winner.
+        Conflict: somebody else changed it at the same time.
+    """
+    found = find_version(store, experiment_id)
+    status = found.value.status
+    if status not in ("draft", "running") or (status == "draft" and winner is not None):
+        raise InvalidInput(
+            value=experiment_id,
+            reason="it never ran, so nothing has won" if status == "draft" else f"it is {status} already",
+            mend="Stop it without a winner." if status == "draft" else "Nothing is left to do.",
+        )
+    changes = {
+        "status": "cancelled" if winner is None else "concluded",
+        "winner": winner,
+        "concluded_at": at.timestamp(),
+    }
+    return _change(store, ledger, found, "stopped", changes, at=at, by=by)
+
+
+def backdate(
+    store: ExperimentStore,
+    ledger: Ledger,
+    experiment_id: str,
+    first: date,
+    *,
+    zone: tzinfo,
+    at: datetime,
+    by: str,
+) -> Versioned[Experiment]:
+    """Let an experiment begin on an earlier day, because observations of that day were imported.
+
+    Raises:
+        ExperimentNotFound: the registry does not know it.
+        Conflict: somebody else changed it at the same time.
+    """
+    found = find_version(store, experiment_id)
+    if first >= first_day(found.value, zone):
+        return found
+    created_at = start_of(first, zone).timestamp()
+    return _change(store, ledger, found, "backdated", {"created_at": created_at}, at=at, by=by)
+
+
+def _change(
+    store: ExperimentStore,
+    ledger: Ledger,
+    found: Versioned[Experiment],
+    kind: str,
+    changes: Mapping[str, object],
+    *,
+    at: datetime,
+    by: str,
+) -> Versioned[Experiment]:
+    changed = found.value.changed(**changes)
+    version = store.put(changed, expected=found.version)
+    _tell(ledger, changed, kind, version, at=at, by=by)
+    return Versioned(changed, version)
+
+
+def _tell(ledger: Ledger, experiment: Experiment, kind: str, version: int, *, at: datetime, by: str) -> None:
+    ledger.append(
+        LedgerEntry(
+            subject=f"experiment:{experiment.experiment_id}",
+            key=f"{kind}:{version}",
+            kind=kind,
+            at=at,
+            by=by,
+            body={"version": version, "definition": experiment.as_dict()},
+        )
+    )

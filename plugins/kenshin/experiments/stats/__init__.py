@@ -1,0 +1,5 @@
+"""The mathematics of experiments: pure functions of sufficient statistics.
+
+- `ratio`: a mean per observation whose unit is the session, and its variance.
+- `welch`: the difference of two such means.
+"""

@@ -1,0 +1,138 @@
+"""Sufficient statistics of an experiment: six numbers per arm, phase, segment and metric.
+
+A session lies in one shard, so shards are merged by adding. A session may have several phases and segments,
+so the totals are rows of their own and not sums of rows: phase 0 is all phases, segment ``*`` is all
+segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from math import fsum
+from typing import Any, NamedTuple
+
+from kenshin.days import parse_day
+from kenshin.experiments.observation import ABObservation
+from kenshin.experiments.stats.ratio import RatioStatistics
+
+SCHEMA = "statistics/1"
+SCORE = "quality_score"
+LATENCY = "latency_ms"
+OBSERVATIONS = "observations"
+"""The metric that is 1 for every observation, scored or not: its sessions are all sessions of an arm."""
+
+ALL_PHASES = 0
+ALL_SEGMENTS = "*"
+_RESERVED = (SCORE, LATENCY, OBSERVATIONS)
+
+
+class Cell(NamedTuple):
+    """What a row of statistics is about."""
+
+    arm: str
+    phase: int
+    segment: str
+    metric: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What a night knows of an experiment, or of one shard of it.
+
+    Args:
+        cells: statistics by cell.
+        crossing_sessions: sessions seen in more than one arm; each observation stays in its own arm.
+        days: days that were collected and reduced.
+        filled_days: those of them that hold observations.
+    """
+
+    cells: Mapping[Cell, RatioStatistics] = field(default_factory=dict)
+    crossing_sessions: int = 0
+    days: tuple[date, ...] = ()
+    filled_days: tuple[date, ...] = ()
+
+    def of(self, arm: str, metric: str) -> RatioStatistics:
+        """An arm's statistics of a metric over all phases and segments; empty where nothing was observed."""
+        return self.cells.get(Cell(arm, ALL_PHASES, ALL_SEGMENTS, metric), RatioStatistics())
+
+    def phases(self) -> tuple[int, ...]:
+        """The phases in which something was observed."""
+        return tuple(sorted({cell.phase for cell in self.cells} - {ALL_PHASES}))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The statistics at a JSON edge, in order of cell."""
+        return {
+            "crossing_sessions": self.crossing_sessions,
+            "days": [day.isoformat() for day in self.days],
+            "filled_days": [day.isoformat() for day in self.filled_days],
+            "rows": [{**cell._asdict(), **asdict(self.cells[cell])} for cell in sorted(self.cells)],
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Statistics:
+        """Read back what `as_dict` wrote."""
+        cells = {}
+        for row in raw["rows"]:
+            values = dict(row)
+            cell = Cell(*(values.pop(name) for name in Cell._fields))
+            cells[cell] = RatioStatistics(**values)
+        return cls(
+            cells=cells,
+            crossing_sessions=raw["crossing_sessions"],
+            days=tuple(parse_day(day) for day in raw["days"]),
+            filled_days=tuple(parse_day(day) for day in raw["filled_days"]),
+        )
+
+
+def merged(shards: Sequence[Statistics]) -> Statistics:
+    """All shards together; a day counts as covered only where every shard covers it."""
+    cells = sorted({cell for shard in shards for cell in shard.cells})
+    return Statistics(
+        cells={
+            cell: RatioStatistics.total(s.cells[cell] for s in shards if cell in s.cells) for cell in cells
+        },
+        crossing_sessions=sum(shard.crossing_sessions for shard in shards),
+        days=tuple(sorted(set.intersection(*(set(shard.days) for shard in shards)))) if shards else (),
+        filled_days=tuple(sorted({day for shard in shards for day in shard.filled_days})),
+    )
+
+
+def metric_name(extra: str) -> str:
+    """The metric of an observation's further figure; one that takes a reserved name is kept apart."""
+    return f"metrics.{extra}" if extra in _RESERVED else extra
+
+
+def segment_name(intent: str | None) -> str:
+    """The segment of an intent; empty where it is unknown, and never the total's."""
+    return f"({intent})" if intent == ALL_SEGMENTS else intent or ""
+
+
+def of_observations(observations: Iterable[ABObservation]) -> Statistics:
+    """Statistics in memory, for amounts that fit there; the night works in the lake instead."""
+    values: dict[tuple[Cell, str], list[float]] = {}
+    arms: dict[str, set[str]] = {}
+    days = set()
+    for each in observations:
+        arms.setdefault(each.session_id, set()).add(each.arm)
+        days.add(each.day)
+        figures = {OBSERVATIONS: 1.0, **{metric_name(name): value for name, value in each.metrics.items()}}
+        if each.quality_score is not None:
+            figures[SCORE] = each.quality_score
+        if each.latency_ms is not None:
+            figures[LATENCY] = each.latency_ms
+        for metric, value in figures.items():
+            for phase in (each.phase, ALL_PHASES):
+                for segment in (segment_name(each.intent), ALL_SEGMENTS):
+                    key = (Cell(each.arm, phase, segment, metric), each.session_id)
+                    values.setdefault(key, []).append(value)
+    sessions: dict[Cell, list[tuple[float, int]]] = {}
+    for (cell, _), observed in values.items():
+        sessions.setdefault(cell, []).append((fsum(observed), len(observed)))
+    return Statistics(
+        cells={cell: RatioStatistics.of_sessions(sessions[cell]) for cell in sorted(sessions)},
+        crossing_sessions=sum(len(seen) > 1 for seen in arms.values()),
+        days=tuple(sorted(days)),
+        filled_days=tuple(sorted(days)),
+    )

@@ -1,0 +1,1 @@
+"""Real data for demonstrations and tests: a randomised trial, and an index of documentation."""
