@@ -1,11 +1,13 @@
-"""A real Airflow on this machine: scheduler, API server, DAG processor and triggerer, for the demo, `make up` and tests.
+"""A real Airflow on this machine, for the demo, `make up` and tests.
 
-Everything it writes lies under one folder, it listens on 127.0.0.1 alone, and it ends with the process that started it.
+Everything it writes lies under one folder, it listens on 127.0.0.1 alone, and it ends with the process that
+started it. What a killed process left behind is ended by the next start from the same folder.
 """
 
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import secrets
@@ -14,20 +16,34 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
+from typing import IO, Any
 
 from kenshin.cli.airflow_api import AirflowApi
-from kenshin.errors import BackendUnavailable, KenshinError
+from kenshin.errors import BackendUnavailable, Conflict, KenshinError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+COMPONENTS = {
+    # Logs are read from disk here; their servers would listen on all interfaces.
+    "api-server": (),
+    "scheduler": ("--skip-serve-logs",),
+    "dag-processor": (),
+    "triggerer": ("--skip-serve-logs",),
+}
 HEALTHY = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 ADMIN, VIEWER = "admin", "vera"
 START_TIMEOUT_S = 240.0
-STOP_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 5.0
+"""Patience with what is told to end: an idle triggerer and a task at work do not heed it, and wait for nothing."""
+MARK = "KENSHIN_LOCAL_AIRFLOW"
+"""Variable that every process of a local Airflow inherits; it tells whose it is when its parent is gone."""
 
 
 class LocalAirflow:
@@ -52,13 +68,15 @@ class LocalAirflow:
     ) -> None:
         self.folder = folder.absolute()
         self.kenshin_home = kenshin_home.absolute()
-        self.port = free_port(port)
-        self.url = f"http://127.0.0.1:{self.port}"
+        self._preferred_port = port
         self._dags = dags.absolute()
         self._template = template
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._handlers: dict[int, Any] = {}
+        self._lock: IO[str] | None = None
         self._secrets = _secrets(self.folder)
-        self.environment = {**_inherited(), **self._settings()}
+        self._issuer = f"kenshin-{secrets.token_hex(8)}"
+        self._take_port()
 
     @property
     def passwords(self) -> Mapping[str, str]:
@@ -85,15 +103,22 @@ class LocalAirflow:
     def start(self, say: Callable[[str], None] = lambda text: None) -> None:
         """Migrate the database where needed, start the four components, wait until all are healthy.
 
+        A SIGTERM or SIGHUP becomes a KeyboardInterrupt from here to `stop`, so that a ``finally`` runs.
+
         Raises:
             BackendUnavailable: a component died or did not become healthy in time; the reason ends with its log.
+            Conflict: another process runs an Airflow from this folder.
         """
+        self._catch_signals()
+        self._own_folder(say)
         self._prepare(say)
+        say("Starting Airflow: " + ", ".join(COMPONENTS) + " …")
+        began = datetime.now(UTC)
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
-        for component in COMPONENTS:
+        for component, options in COMPONENTS.items():
             with (self.folder / "logs" / f"{component}.log").open("wb") as log:
                 self._processes[component] = subprocess.Popen(
-                    [str(airflow_command()), component],
+                    [str(airflow_command()), component, *options],
                     env=self.environment,
                     cwd=CHECKOUT,
                     stdin=subprocess.DEVNULL,
@@ -101,24 +126,27 @@ class LocalAirflow:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                 )
-        self._await_health(say)
+        self._await_health(began)
 
     def stop(self) -> None:
-        """End the components and everything they started; returns when none of it is left."""
-        groups = [process.pid for process in self._processes.values()]
-        members = {pid for group in groups for pid in _members(group)}
-        _signal(groups, signal.SIGTERM)
-        end = time.monotonic() + STOP_TIMEOUT_S
-        while time.monotonic() < end and any(_members(group) for group in groups):
-            for process in self._processes.values():
-                process.poll()
-            time.sleep(0.1)
-        _signal(groups, signal.SIGKILL)
-        for process in self._processes.values():
-            process.wait()
-        for pid in members:
-            _kill_orphan(pid, self.folder)
-        self._processes.clear()
+        """End the components and everything they started, their tasks included; returns when none of it is left.
+
+        Raises:
+            BackendUnavailable: a process survives even a kill.
+        """
+        with _undisturbed():
+            left = self._end_all() if self._lock is not None else ()
+            self._processes.clear()
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers.clear()
+        if left:
+            raise BackendUnavailable(
+                value=f"processes {sorted(left)}", reason="they survive a kill", mend="Look at them with ps."
+            )
 
     def check(self) -> None:
         """Raise BackendUnavailable where a component has died."""
@@ -146,13 +174,60 @@ class LocalAirflow:
             stdin=subprocess.DEVNULL,
         )
 
+    def processes(self) -> set[int]:
+        """Ids of all processes that belong to this folder's Airflow: components, their workers, tasks."""
+        sessions = {process.pid for process in self._processes.values()}
+        return {
+            pid for pid, session, mark in _processes() if session in sessions or mark == str(self.folder)
+        } - {os.getpid()}
+
+    def _end_all(self) -> set[int]:
+        for number, patience in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, 5.0)):
+            told: set[int] = set()
+            end = time.monotonic() + patience
+            while time.monotonic() < end:
+                for process in self._processes.values():
+                    process.poll()
+                left = self.processes()
+                if not left:
+                    return left
+                for pid in left - told:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, number)
+                told |= left
+                time.sleep(0.1)
+        return self.processes()
+
+    def _own_folder(self, say: Callable[[str], None]) -> None:
+        lock = (self.folder / "lock").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise Conflict(
+                value=str(self.folder),
+                reason="another process runs an Airflow from this folder",
+                mend="Stop that one first (Ctrl-C where it runs).",
+            ) from error
+        self._lock = lock
+        if self.processes():
+            say("Ending what an earlier Airflow of this folder left behind …")
+            self._end_all()
+        self._take_port()
+
+    def _take_port(self) -> None:
+        self.port = free_port(self._preferred_port)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {**_inherited(), **self._settings()}
+
     def _prepare(self, say: Callable[[str], None]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        users = self.folder / "passwords.json"
-        _write_private(users, json.dumps(dict(self.passwords)))
-        database = self.folder / "airflow.db"
+        _write_private(self.folder / "passwords.json", json.dumps(dict(self.passwords)))
+        database, migrated = self.folder / "airflow.db", self.folder / "migrated"
+        release = version("apache-airflow")
         if not database.exists() and self._template is not None and self._template.exists():
-            shutil.copy(self._template, database)
+            _copy(self._template, database)
+            migrated.write_text(release)
+        if database.exists() and migrated.exists() and migrated.read_text() == release:
             return
         say("Preparing Airflow's database …")
         done = self.run(str(airflow_command()), "db", "migrate")
@@ -162,28 +237,47 @@ class LocalAirflow:
                 reason=f"Airflow cannot prepare its database\n{(done.stdout + done.stderr)[-2000:]}",
                 mend="Delete the folder and try again.",
             )
+        migrated.write_text(release)
         if self._template is not None and not self._template.exists():
             self._template.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(database, self._template)
+            _copy(database, self._template)
 
-    def _await_health(self, say: Callable[[str], None]) -> None:
-        say("Starting Airflow: " + ", ".join(COMPONENTS) + " …")
-        api, end, states = self.api(), time.monotonic() + START_TIMEOUT_S, {}
+    def _await_health(self, began: datetime) -> None:
+        api, end, missing = self.api(), time.monotonic() + START_TIMEOUT_S, "no answer"
         while time.monotonic() < end:
             self.check()
             try:
-                states = api.health()
-                if all(states.get(name) == "healthy" for name in HEALTHY):
-                    api.dag_ids()
-                    return
+                missing = _ill(api.get_json("/api/v2/monitor/health"), began)
             except KenshinError as error:
-                states = {"api_server": error.reason}
-            time.sleep(0.5)
+                missing = error.reason
+            if not missing:
+                self._check_identity(api.token())
+                return
+            time.sleep(0.3)
         raise BackendUnavailable(
             value=self.url,
-            reason=f"Airflow is not healthy after {START_TIMEOUT_S:.0f} s ({states})",
+            reason=f"Airflow is not healthy after {START_TIMEOUT_S:.0f} s ({missing})\n"
+            + "\n".join(f"{component}:\n{self.log_tail(component, 8)}" for component in COMPONENTS),
             mend=f"Look into {self.folder / 'logs'}.",
         )
+
+    def _check_identity(self, token: str) -> None:
+        # Each start has an issuer of its own, so a server that somebody else started cannot be mistaken for ours.
+        claims = token.split(".")[1]
+        issuer = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4))).get("iss")
+        if self._issuer not in (issuer if isinstance(issuer, list) else [issuer]):
+            raise Conflict(
+                value=self.url,
+                reason="the Airflow that answers is not the one that was started",
+                mend="Stop the other one, or take another port.",
+            )
+
+    def _catch_signals(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                self._handlers[number] = signal.signal(number, _interrupt)
 
     def _settings(self) -> dict[str, str]:
         return {
@@ -193,6 +287,7 @@ class LocalAirflow:
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__SECRET_KEY": self._secrets["api_secret_key"],
             "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API_AUTH__JWT_ISSUER": self._issuer,
             "AIRFLOW__API_AUTH__JWT_SECRET": self._secrets["jwt_secret"],
             "AIRFLOW__CORE__DAGS_FOLDER": str(self._dags),
             "AIRFLOW__CORE__DEFAULT_TIMEZONE": "Asia/Tokyo",
@@ -206,6 +301,7 @@ class LocalAirflow:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin,{VIEWER}:viewer",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.folder / 'airflow.db'}",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.folder / "logs"),
             "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
@@ -216,14 +312,22 @@ class LocalAirflow:
             "KENSHIN_AIRFLOW_URL": self.url,
             "KENSHIN_AIRFLOW_USER": ADMIN,
             "KENSHIN_AIRFLOW_PASSWORD": self.passwords[ADMIN],
+            MARK: str(self.folder),
             "OMP_NUM_THREADS": "1",
             "PATH": f"{airflow_command().parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            # Airflow renames its processes, which would overwrite the environment that carries the mark.
+            "SPT_NOENV": "1",
         }
 
 
 def airflow_command() -> Path:
     """Airflow's command of the environment that runs this."""
     return Path(sys.executable).with_name("airflow")
+
+
+def template_database() -> Path:
+    """Where a migrated database of the installed Airflow is kept for tests to copy."""
+    return CHECKOUT / "var" / f"airflow-{version('apache-airflow')}.db"
 
 
 def free_port(preferred: int) -> int:
@@ -239,19 +343,34 @@ def free_port(preferred: int) -> int:
     raise BackendUnavailable(value="127.0.0.1", reason="no free port", mend="Close something that listens.")
 
 
+def _ill(health: Mapping[str, Any], began: datetime) -> str:
+    """Which components are not healthy yet; a heartbeat from before the start is somebody else's."""
+    waiting = []
+    for name in HEALTHY:
+        part = health.get(name) or {}
+        beat = part.get(f"latest_{name}_heartbeat")
+        if part.get("status") != "healthy" or (beat is not None and datetime.fromisoformat(beat) < began):
+            waiting.append(f"{name}: {part.get('status')}")
+    return ", ".join(waiting)
+
+
 def _inherited() -> dict[str, str]:
-    return {
+    kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AIRFLOW", "KENSHIN_")) or name.startswith("AIRFLOW_CONN_")
     }
+    # Tasks ask the API server on this machine, which no proxy reaches.
+    for name in ("no_proxy", "NO_PROXY"):
+        kept[name] = ",".join(filter(None, (kept.get(name), "127.0.0.1", "localhost")))
+    return kept
 
 
 def _secrets(folder: Path) -> dict[str, str]:
     path = folder / "secrets.json"
     if path.exists():
         return dict(json.loads(path.read_text()))
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     made = {
         "admin_password": secrets.token_urlsafe(12),
         "viewer_password": secrets.token_urlsafe(12),
@@ -264,31 +383,59 @@ def _secrets(folder: Path) -> dict[str, str]:
 
 
 def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600, exist_ok=True)
-    path.write_text(text)
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)
 
 
-def _members(group: int) -> list[int]:
-    found = subprocess.run(
-        ["ps", "-A", "-o", "pid=,pgid=,sess=,stat="], capture_output=True, text=True, check=True
-    )
-    rows = (line.split() for line in found.stdout.splitlines())
-    return [int(row[0]) for row in rows if str(group) in (row[1], row[2]) and not row[3].startswith("Z")]
+def _copy(source: Path, target: Path) -> None:
+    draft = target.with_name(f"{target.name}.{os.getpid()}")
+    shutil.copy(source, draft)
+    draft.replace(target)
 
 
-def _signal(groups: list[int], number: int) -> None:
-    for group in groups:
-        for pid in _members(group):
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                continue
-
-
-def _kill_orphan(pid: int, folder: Path) -> None:
-    # A task's process may have made a session of its own; its environment tells whose it is.
-    try:
-        if str(folder).encode() in Path(f"/proc/{pid}/environ").read_bytes():
-            os.kill(pid, signal.SIGKILL)
-    except (OSError, ProcessLookupError):
+def _processes() -> Iterator[tuple[int, int, str]]:
+    """Id, session (group where there is no /proc) and mark of every process that lives."""
+    if Path("/proc/self/stat").exists():
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdecimal():
+                with suppress(OSError):
+                    state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+                    mark = _mark(folder / "environ")
+                    if state not in "ZX":
+                        yield int(folder.name), int(session), mark
         return
+    command = ["ps", "-A", "-E", "-ww", "-o", "pid=,pgid=,stat=,command="]
+    for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
+        pid, group, state, *told = line.split(None, 3)
+        if told and not state.startswith("Z"):
+            yield int(pid), int(group), told[0].partition(f" {MARK}=")[2].partition(" ")[0]
+
+
+def _mark(environ: Path) -> str:
+    with suppress(OSError):
+        for setting in environ.read_bytes().split(b"\0"):
+            if setting.startswith(MARK.encode() + b"="):
+                return os.fsdecode(setting.partition(b"=")[2])
+    return ""
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Stopping takes seconds: a second Ctrl-C must not leave half of it running."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

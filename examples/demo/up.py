@@ -11,6 +11,8 @@ from pathlib import Path
 from kenshin.errors import KenshinError
 from local_airflow import ADMIN, CHECKOUT, VIEWER, LocalAirflow
 
+PARSE_TIMEOUT_S = 30.0
+
 
 def main() -> int:
     """Start, say where and as whom to log in, wait, stop."""
@@ -23,22 +25,36 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     airflow = LocalAirflow(arguments.home / "airflow", kenshin_home=arguments.home, port=arguments.port)
     try:
-        airflow.start(print)
-        print(f"\nAirflow serves {', '.join(airflow.api().dag_ids())} at {airflow.url}")
-        for user, role in ((ADMIN, "may do everything"), (VIEWER, "may look")):
-            print(f"  {user:6} {airflow.passwords[user]}   ({role})")
-        print("Ctrl-C stops it.")
+        airflow.start(_say)
+        _introduce(airflow)
         while True:
             airflow.check()
             time.sleep(1)
     except KeyboardInterrupt:
-        print("\nStopping …")
+        _say("\nStopping …")
         return 0
     except KenshinError as error:
         print(error, file=sys.stderr)
         return 1
     finally:
         airflow.stop()
+
+
+def _introduce(airflow: LocalAirflow) -> None:
+    api, end = airflow.api(), time.monotonic() + PARSE_TIMEOUT_S
+    while not (dags := api.dag_ids()) and not api.import_errors() and time.monotonic() < end:
+        airflow.check()
+        time.sleep(0.5)
+    _say(f"\nAirflow serves {', '.join(dags) or 'no DAGs yet'} at {airflow.url}")
+    for problem in api.import_errors():
+        _say(f"  cannot be imported: {problem}")
+    for user, role in ((ADMIN, "may do everything"), (VIEWER, "may look")):
+        _say(f"  {user:6} {airflow.passwords[user]}   ({role})")
+    _say("Ctrl-C stops it.")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -89,6 +89,9 @@ def publish(
     Raises:
         Conflict: somebody else published other content at the same time.
     """
+    key = f"{partition}/{MANIFEST}"
+    # The lake's own etag, which need not be a hash of the content; taken first, so that it is never newer than `before`.
+    there = next((ref.etag for ref in lake.list(key) if ref.key == key), "absent")
     before = read_manifest(lake, partition)
     if before is not None and existing == "keep":
         return before
@@ -96,9 +99,8 @@ def publish(
     manifest = Manifest(partition, schema, written, dict(sorted((inputs or {}).items())), code_version())
     if before is not None and before.etag == manifest.etag:
         return before
-    key = f"{partition}/{MANIFEST}"
     try:
-        lake.put(key, _encoded(manifest), expect="absent" if before is None else before.etag)
+        lake.put(key, _encoded(manifest), expect=there)
     except Conflict:
         now = read_manifest(lake, partition)
         if now is None or (now.etag != manifest.etag and existing == "replace"):

@@ -75,6 +75,10 @@ class Runtime:
         """The current embedding model."""
         return cast("Embedder", self._open("embedder", self.settings.embedder))
 
+    def embedder_at(self, url: str) -> Embedder:
+        """An embedding model beside the current one."""
+        return cast("Embedder", self._open("embedder", PortURL.parse(url)))
+
     @property
     def embeddings(self) -> EmbeddingCache:
         """Texts embedded before, under ``KENSHIN_HOME``."""

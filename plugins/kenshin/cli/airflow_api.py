@@ -1,4 +1,4 @@
-"""The few calls of Airflow's REST API (v2) that Kenshin makes: runs, backfills, logs, on the standard library alone."""
+"""The few calls of Airflow's REST API (v2) that Kenshin makes: runs, backfills, logs. Standard library alone."""
 
 from __future__ import annotations
 
@@ -188,14 +188,15 @@ class AirflowApi:
         Args:
             dag_id: which DAG.
             first: first day.
-            last: last day, included: Airflow gets its last second, since a bare date would leave its runs out.
+            last: last day, included: Airflow gets its last second, since a bare date would leave its run out.
             zone: whose days these are.
             conf: parameters of every run.
             max_active_runs: days at work at the same time.
             reprocess: what becomes of days that ran: none, failed or completed.
 
         Returns:
-            What Airflow made of it. Days that ran before are not run again unless `reprocess` says so: see `skipped`.
+            What Airflow made of it. Days that ran before do not run again unless `reprocess` says so: they are
+            `skipped`.
 
         Raises:
             Conflict: a backfill of this DAG is under way.
@@ -206,7 +207,7 @@ class AirflowApi:
         ran = {instant.astimezone(zone).date() for instant in created}
         skipped = tuple(day for day in _days(first, last) if day not in ran)
         if not created:
-            # Airflow would make an empty backfill and hold it open for two minutes, in which it refuses another.
+            # Airflow would hold an empty backfill open for two minutes, in which it refuses another.
             return Backfill(None, dag_id, begin.astimezone(UTC), end.astimezone(UTC), True, (), skipped)
         body = {
             **_range(dag_id, first, last, zone, reprocess),
@@ -290,7 +291,7 @@ class AirflowApi:
             detail = None
         reason = f"Airflow answered {error.code}: {_as_text(detail) or error.reason}"
         value = f"{method} {path.partition('?')[0]}"
-        if error.code in (401, 403):
+        if error.code in (401, 403) or path == "/auth/token":
             return BackendUnavailable(
                 value=f"{self._username} at {self._base_url}",
                 reason=reason,

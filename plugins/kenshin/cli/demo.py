@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from kenshin.cli.output import AsJson, errors, show_facts
 from kenshin.current import current
 from kenshin.days import day_of, parse_day
+from kenshin.drift.cached import CachedEmbedder
 from kenshin.drift.index import StoredDocument
 from kenshin.errors import InvalidInput, NotFound
 from kenshin.experiments.observation import ABObservation
@@ -108,9 +109,11 @@ def _load_operations(runtime: Runtime, spec: dict[str, Any], day: date, progress
     if count >= int(spec["count"]):
         progress.advance(task, count)
         return count
+    cache = runtime.embeddings
     documents = operations.load_operations(
         spec,
-        runtime,
+        CachedEmbedder(runtime.embedder, cache),
+        CachedEmbedder(runtime.embedder_at(str(spec["wrong_embedder"])), cache),
         last_day=day,
         zone=runtime.settings.zone,
         progress=lambda done: progress.update(task, completed=done),

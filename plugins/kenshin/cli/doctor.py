@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import typer
+from rich.markup import escape
 
 from kenshin.cli.airflow_api import AirflowApi
-from kenshin.cli.output import AsJson, show_rows
+from kenshin.cli.output import AsJson, console, show_json
 from kenshin.current import current
 from kenshin.errors import KenshinError, NotFound
 from kenshin.runtime import Runtime
+
+MARKS = {"yes": "[green]✓[/]", "empty": "[yellow]○[/]", "not running": "[yellow]○[/]", "no": "[bold red]✗[/]"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,20 @@ def doctor(as_json: AsJson = False) -> None:
     Ends with exit code 1 if one does not. Airflow is asked too, but need not run.
     """
     findings = list(_examine(current()))
-    show_rows(
-        [asdict(each) for each in findings], as_json=as_json, title="Doctor", empty="Nothing is configured."
-    )
+    if as_json:
+        show_json([asdict(each) for each in findings])
+    else:
+        for each in findings:
+            _show(each)
     if any(each.answers == "no" for each in findings):
         raise typer.Exit(1)
+
+
+def _show(finding: Finding) -> None:
+    mark = MARKS[finding.answers]
+    console.print(f"{mark} [bold]{finding.port:13}[/]{escape(finding.url)}", soft_wrap=True)
+    console.print(f"  {'':13}{finding.backend}, {finding.milliseconds:.0f} ms", soft_wrap=True)
+    console.print(f"  {'':13}{escape(finding.detail)}", soft_wrap=True)
 
 
 def _examine(runtime: Runtime) -> Iterator[Finding]:
@@ -115,4 +127,4 @@ def _airflow(runtime: Runtime) -> Finding:
 def _ask_airflow(runtime: Runtime) -> tuple[object, str]:
     settings = runtime.settings
     api = AirflowApi(settings.airflow_url, settings.airflow_user, settings.airflow_password)
-    return api, str(api.health())
+    return api, ", ".join(f"{name} {status}" for name, status in api.health().items())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -20,18 +21,25 @@ from kenshin.errors import BackendUnavailable, InvalidInput
 app = typer.Typer(help="Embedding drift: history, backfill, worst documents.", no_args_is_help=True)
 
 DAG_ID = "embedding_drift"
-COLUMNS = (
-    "day",
-    "mode",
-    "sample_size",
-    "mean_drift",
-    "p50_drift",
-    "p95_drift",
-    "max_drift",
-    "drifted_count",
-    "invalid_count",
-    "alert",
-)
+COLUMNS = {
+    "day": "day",
+    "sample_size": "sample",
+    "mean_drift": "mean",
+    "p95_drift": "p95",
+    "max_drift": "max",
+    "drifted_count": "drifted",
+    "invalid_count": "invalid",
+    "alert": "alert",
+    "mode": "mode",
+}
+WORST = {
+    "doc_id": "document",
+    "status": "status",
+    "distance": "distance",
+    "relative_distance": "relative",
+    "embedded_at": "embedded",
+}
+LISTED = 8
 
 Index = Annotated[str | None, typer.Option("--index", help="Index; the configured one unless given.")]
 
@@ -65,7 +73,9 @@ def worst(
 ) -> None:
     """The documents of a day that need repair most: no valid vector first, then the largest distances."""
     rows = [dict(row) for row in api.worst_documents(index, parse_day(day) if day else None, limit).rows()]
-    show_rows(rows, as_json=as_json, title="Worst documents", empty="No documents were compared that day.")
+    title = f"Worst documents of {rows[0]['day']}" if rows else ""
+    rows = rows if as_json else [{**row, "embedded_at": str(row["embedded_at"] or "–")[:10]} for row in rows]
+    show_rows(rows, as_json=as_json, title=title, empty="No documents were compared that day.", columns=WORST)
 
 
 @app.command()
@@ -138,39 +148,78 @@ def backfill(
     )
     outcome = _follow(api_client, made, timeout, quiet=as_json)
     rows = [dict(row) for row in api.history(index, begin, end).rows()]
+    skipped = [day.isoformat() for day in made.skipped]
     if as_json:
-        show_json({"backfill_id": made.backfill_id, "runs": outcome, "history": rows})
+        show_json({"backfill_id": made.backfill_id, "runs": outcome, "skipped": skipped, "history": rows})
     else:
         show_rows(
             rows, as_json=False, title=f"{begin} to {end}", empty="No day was measured.", columns=COLUMNS
         )
-        say(
-            f"Backfill {made.backfill_id}: "
-            + ", ".join(f"{count} {state}" for state, count in outcome.items())
-        )
+        counts = ", ".join(f"{count} {state}" for state, count in outcome.items()) or "nothing to run"
+        say(f"Backfill: {counts}.")
+        if skipped:
+            say(
+                f"Not run again: {', '.join(skipped)}. They ran before; --reprocess completed runs them anew."
+            )
     if set(outcome) - {"success"}:
         raise typer.Exit(1)
 
 
 def show_report(report: DriftReport, *, as_json: bool = False) -> None:
-    """A drift report as a table or as JSON."""
+    """A drift report: a sentence first, then the figures; or as JSON."""
     body = report.as_dict()
-    show_facts(body, as_json=as_json, title=f"Embedding drift of {body['index']} on {body['day']}")
+    if as_json:
+        show_json(body)
+        return
+    facts = {
+        "verdict": _verdict(body),
+        "distance": f"mean {_figure(body['mean_drift'])}, median {_figure(body['p50_drift'])}, "
+        f"p95 {_figure(body['p95_drift'])}, largest {_figure(body['max_drift'])} (cosine, 0 to 2)",
+        "beside random pairs": f"p95 is {_figure(body['relative_p95'])} times the median distance of two documents",
+        "no usable vector": ", ".join(f"{count} {kind}" for kind, count in body["invalid"].items() if count),
+        "drifted": _some(body["drifted_ids"]),
+        "to repair": _some(body["repair_ids"]),
+        "sample": f"{body['drawn']} drawn, {body['sample_size']} compared, {body['truncated']} cut by the embedder",
+        "mode": body["mode"],
+        "model": body["fingerprint"],
+        "report": body["report_key"],
+    }
+    show_facts(facts, as_json=False, title=f"Embedding drift of {body['index']} on {body['day']}")
+
+
+def _verdict(body: Mapping[str, Any]) -> str:
+    if body["mean_drift"] is None:
+        return str(body.get("note") or "Nothing could be compared.")
+    share = 100 * body["drifted_count"] / body["sample_size"]
+    low, high = 100 * body["drifted_share_low"], 100 * body["drifted_share_high"]
+    return (
+        f"{'ALERT' if body['alert'] else 'No alert'}: {body['drifted_count']} of {body['sample_size']} documents "
+        f"({share:.1f} %; of the whole index {low:.1f} to {high:.1f} %) lie further than {body['threshold']:g} from a "
+        f"fresh embedding, and {body['invalid_count']} have no usable vector."
+    )
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _some(ids: Sequence[str]) -> str:
+    listed = ", ".join(ids[:LISTED])
+    return f"{listed} and {len(ids) - LISTED} more" if len(ids) > LISTED else listed
 
 
 def _follow(api_client: AirflowApi, made: Backfill, timeout: float, *, quiet: bool) -> dict[str, int]:
     end = time.monotonic() + timeout
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, disable=quiet) as progress:
-        task = progress.add_task("days", total=None)
+        task = progress.add_task("days", total=len(made.created))
         while True:
             states: dict[str, int] = {}
-            runs = api_client.runs_between(made.dag_id, made.from_date, made.to_date)
-            for run in runs:
+            for run in api_client.backfill_runs(made):
                 states[run.state] = states.get(run.state, 0) + 1
             done = sum(count for state, count in states.items() if state in FINISHED)
-            progress.update(task, completed=done, total=len(runs))
-            if runs and done == len(runs):
+            progress.update(task, completed=done)
+            if done >= len(made.created):
                 return states
             if time.monotonic() > end:
                 raise BackendUnavailable(

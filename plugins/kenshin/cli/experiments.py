@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,24 @@ from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.report import ExperimentReport
 
 app = typer.Typer(help="Prompt experiments: define, start, stop, feed, read.", no_args_is_help=True)
+
+LISTED = {
+    "experiment_id": "experiment",
+    "status": "status",
+    "arms": "arms",
+    "created": "created",
+    "winner": "winner",
+}
+ARMS = {
+    "arm": "arm",
+    "prompt_version": "prompt",
+    "sessions": "sessions",
+    "observations": "observations",
+    "mean_score": "mean score",
+    "score_delta": "difference",
+    "ci_low": "from",
+    "ci_high": "to",
+}
 
 Id = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="The experiment's id.")]
 
@@ -41,6 +60,7 @@ def list_experiments(as_json: AsJson = False) -> None:
     show_rows(
         rows,
         as_json=as_json,
+        columns=LISTED,
         title="Experiments",
         empty="No experiments yet. See: kenshin experiments create -h",
     )
@@ -118,11 +138,13 @@ def show(
             raise
         report = None
     if as_json:
-        show_json({
-            "experiment": found.value.as_dict(),
-            "version": found.version,
-            "report": None if report is None else report.as_dict(),
-        })
+        show_json(
+            {
+                "experiment": found.value.as_dict(),
+                "version": found.version,
+                "report": None if report is None else report.as_dict(),
+            }
+        )
         return
     _show(found.value, as_json=False)
     if report is None:
@@ -172,32 +194,29 @@ def show_report(report: ExperimentReport) -> None:
     show_facts(
         _in_words(body), as_json=False, title=f"Experiment {body['experiment_id']}, through {body['day']}"
     )
-    show_rows(report.arm_rows(), as_json=False, title="Arms", empty="No observations yet.")
+    show_rows(report.arm_rows(), as_json=False, title="Arms", empty="No observations yet.", columns=ARMS)
 
 
-def _in_words(body: dict[str, Any]) -> dict[str, Any]:
-    names = (
-        "status",
-        "recommendation",
-        "score_delta",
-        "ci_low",
-        "ci_high",
-        "t_statistic",
-        "degrees_of_freedom",
-        "p_value",
-        "significant",
-        "winner",
-        "minimum_required",
-        "unit",
-        "score_unit",
-        "randomised",
-        "left_out",
-        "days",
-        "missing_days",
-        "crossing_sessions",
-        "report_key",
-    )
-    return {name: body[name] for name in names if name in body}
+def _in_words(body: Mapping[str, Any]) -> dict[str, Any]:
+    tested = body.get("p_value") is not None
+    missing = body["missing_days"]
+    return {
+        "verdict": body.get("recommendation") or body.get("status"),
+        "difference": f"{body['score_delta']:+.4g} (95 % interval {body['ci_low']:+.4g} to {body['ci_high']:+.4g}), "
+        f"Welch's t {body['t_statistic']:g} on {body['degrees_of_freedom']:g} degrees of freedom, "
+        f"p {body['p_value']:.3g}, valid for one look only"
+        if tested
+        else None,
+        "sessions needed": None if tested else body.get("minimum_required"),
+        "session": body["unit"],
+        "score": body["score_unit"],
+        "randomised": body["randomised"],
+        "left out": body["left_out"],
+        "nights": f"{body['days']['first']} to {body['days']['last']}, "
+        f"{'all collected' if not missing else 'missing ' + ', '.join(missing)}",
+        "in two arms": body["crossing_sessions"] or None,
+        "report": body["report_key"],
+    }
 
 
 def _show(experiment: Experiment, as_json: bool) -> None:
@@ -226,4 +245,4 @@ def _read_definition(path: Path) -> dict[str, Any]:
 
 
 def _instant(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

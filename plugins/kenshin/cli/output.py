@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -15,6 +16,9 @@ from kenshin.errors import KenshinError
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
+
+SHORT = 26
+"""Columns up to so many characters wide are never made narrower."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -35,16 +39,16 @@ def show_rows(
     as_json: bool,
     title: str,
     empty: str,
-    columns: Sequence[str] | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> None:
     """Rows as a table or as a JSON array.
 
     Args:
         rows: what to show, all with the same keys.
-        as_json: as a JSON array.
+        as_json: as a JSON array, every key of it.
         title: heading of the table.
         empty: what to say where there are no rows.
-        columns: keys to show in the table, in order; all of them unless given.
+        columns: keys to show in the table and their headings, in order; all keys unless given.
     """
     if as_json:
         show_json(list(rows))
@@ -52,14 +56,18 @@ def show_rows(
     if not rows:
         console.print(empty)
         return
-    names = list(columns or rows[0])
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    for name in names:
+    headings = columns or {name: name.replace("_", " ") for name in rows[0]}
+    table = _table(title)
+    for name, heading in headings.items():
+        width = max(len(heading), *(len(_cell(row.get(name))) for row in rows))
         table.add_column(
-            name.replace("_", " "), justify="right" if _is_figure(rows, name) else "left", overflow="fold"
+            heading,
+            justify="right" if _is_figure(rows, name) else "left",
+            min_width=width if width <= SHORT else None,
+            overflow="fold",
         )
     for row in rows:
-        table.add_row(*(_cell(row.get(name)) for name in names))
+        table.add_row(*(_cell(row.get(name)) for name in headings))
     console.print(table)
 
 
@@ -68,7 +76,7 @@ def show_facts(facts: Mapping[str, Any], *, as_json: bool, title: str) -> None:
     if as_json:
         show_json(dict(facts))
         return
-    table = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    table = _table(title, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts.items():
@@ -87,6 +95,19 @@ def show_error(error: KenshinError, *, as_json: bool) -> None:
     errors.print(f"  mend: {escape(error.mend)}")
 
 
+def _table(title: str, *, show_header: bool = True) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        show_header=show_header,
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+
+
 def _is_figure(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
     values = [row.get(name) for row in rows if row.get(name) is not None]
     return bool(values) and all(
@@ -100,7 +121,7 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.4g}"
     if isinstance(value, Mapping):
         return escape(", ".join(f"{name} {_cell(each)}" for name, each in value.items()))
     if isinstance(value, list | tuple):
