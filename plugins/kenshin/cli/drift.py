@@ -26,7 +26,6 @@ COLUMNS = {
     "sample_size": "sample",
     "mean_drift": "mean",
     "p95_drift": "p95",
-    "max_drift": "max",
     "drifted_count": "drifted",
     "invalid_count": "invalid",
     "alert": "alert",
@@ -80,12 +79,14 @@ def worst(
 
 @app.command()
 def show(
-    day: Annotated[str, typer.Argument(metavar="DAY", help="YYYY-MM-DD.")],
+    day: Annotated[
+        str | None, typer.Argument(metavar="[DAY]", help="YYYY-MM-DD; the newest day unless given.")
+    ] = None,
     index: Index = None,
     as_json: AsJson = False,
 ) -> None:
     """A day's drift report."""
-    show_report(api.report(index, parse_day(day)), as_json=as_json)
+    show_report(api.report(index, parse_day(day) if day else None), as_json=as_json)
 
 
 @app.command()

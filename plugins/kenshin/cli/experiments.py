@@ -31,9 +31,9 @@ ARMS = {
     "arm": "arm",
     "prompt_version": "prompt",
     "sessions": "sessions",
-    "observations": "observations",
-    "mean_score": "mean score",
-    "score_delta": "difference",
+    "observations": "observed",
+    "mean_score": "mean",
+    "score_delta": "delta",
     "ci_low": "from",
     "ci_high": "to",
 }
@@ -146,11 +146,11 @@ def show(
             }
         )
         return
-    _show(found.value, as_json=False)
     if report is None:
+        _show(found.value, as_json=False)
         console.print("No report yet: the experiment_analysis DAG writes one a night.")
     else:
-        show_report(report)
+        show_report(found.value, report)
 
 
 @app.command("import")
@@ -188,12 +188,11 @@ def import_observations(
         say(f"{result.rejected} rows were refused; {target} says why, row by row.")
 
 
-def show_report(report: ExperimentReport) -> None:
+def show_report(experiment: Experiment, report: ExperimentReport) -> None:
     """An experiment's report as tables, plain words first."""
     body = report.as_dict()
-    show_facts(
-        _in_words(body), as_json=False, title=f"Experiment {body['experiment_id']}, through {body['day']}"
-    )
+    facts = {"question": body["description"], **_in_words(body), "status": experiment.status}
+    show_facts(facts, as_json=False, title=f"Experiment {body['experiment_id']}, through {body['day']}")
     show_rows(report.arm_rows(), as_json=False, title="Arms", empty="No observations yet.", columns=ARMS)
 
 
