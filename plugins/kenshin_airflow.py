@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, CronTriggerTimetable, get_current_context
 from kenshin.current import use
 from kenshin.days import day_of, parse_day
-from kenshin.errors import BackendUnavailable, InvalidInput
+from kenshin.errors import (
+    BackendUnavailable,
+    ExperimentNotFound,
+    InvalidExperiment,
+    InvalidInput,
+    InvalidName,
+    NotFound,
+    SettingError,
+)
 from kenshin.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,8 +39,8 @@ DEFAULT_ARGS: dict[str, Any] = {
     "execution_timeout": timedelta(hours=1),
 }
 
-DRIFTED = Asset(name="kenshin_embedding_drifted", uri="kenshin://drift/drifted", group="kenshin")
-"""An index was observed to drift today; re-embedding follows it."""
+DRIFTED = Asset(name="kenshin_embedding_drifted", group="kenshin")
+"""An index was observed to drift today; re-embedding follows it. A URI would make Airflow import every provider."""
 
 
 def nightly(cron: str) -> CronTriggerTimetable:
@@ -44,14 +52,17 @@ def run_params(known: set[str]) -> dict[str, Any]:
     """The current run's parameters.
 
     Raises:
-        InvalidInput: the run's conf has a key that the DAG does not know; Airflow itself would ignore it.
+        AirflowFailException: the run's conf has a key that the DAG does not know; Airflow itself would ignore it.
     """
     context = get_current_context()
     unknown = sorted(set(context["dag_run"].conf or {}) - known)
     if unknown:
-        raise InvalidInput(
-            value=", ".join(unknown), reason="unknown conf keys", mend=f"Known: {', '.join(sorted(known))}."
-        )
+        with refusing():
+            raise InvalidInput(
+                value=", ".join(unknown),
+                reason="unknown conf keys",
+                mend=f"Known: {', '.join(sorted(known))}.",
+            )
     return {name: context["params"].get(name) for name in known}
 
 
@@ -74,16 +85,35 @@ def is_backfill() -> bool:
 
 
 @contextmanager
+def refusing() -> Iterator[None]:
+    """Fail a task at once where trying again cannot help: a value that is wrong stays wrong."""
+    try:
+        yield
+    except (
+        SettingError,
+        InvalidName,
+        InvalidInput,
+        InvalidExperiment,
+        ExperimentNotFound,
+        NotFound,
+    ) as error:
+        from airflow.sdk.exceptions import AirflowFailException
+
+        raise AirflowFailException(str(error)) from error
+
+
+@contextmanager
 def runtime() -> Iterator[Runtime]:
     """The runtime of one task: in force while the task works, flushed and closed when it ends."""
     from kenshin.runtime import Runtime
 
-    made = Runtime(Settings.from_env(), clients=ConnectionClients(SETTINGS.aws_conn_id))
-    try:
-        with use(made):
-            yield made
-    finally:
-        made.close()
+    with refusing():
+        made = Runtime(Settings.from_env(), clients=ConnectionClients(SETTINGS.aws_conn_id))
+        try:
+            with use(made):
+                yield made
+        finally:
+            made.close()
 
 
 class ConnectionClients:

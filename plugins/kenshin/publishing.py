@@ -61,10 +61,12 @@ class Manifest:
 
 def partition(dataset: str, **keys: str) -> str:
     """The prefix of a partition: ``dataset/name=value/…`` in the order given; raises InvalidName."""
-    return "/".join([
-        dataset,
-        *(f"{name}={names.checked(value, what=f'a {name}')}" for name, value in keys.items()),
-    ])
+    return "/".join(
+        [
+            dataset,
+            *(f"{name}={names.checked(value, what=f'a {name}')}" for name, value in keys.items()),
+        ]
+    )
 
 
 def publish(
@@ -90,7 +92,7 @@ def publish(
         Conflict: somebody else published other content at the same time.
     """
     key = f"{partition}/{MANIFEST}"
-    # The lake's own etag, which need not be a hash of the content; taken first, so that it is never newer than `before`.
+    # The lake's own etag need not be a hash of the content; taken first, it is never newer than `before`.
     there = next((ref.etag for ref in lake.list(key) if ref.key == key), "absent")
     before = read_manifest(lake, partition)
     if before is not None and existing == "keep":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time as clock
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -16,6 +17,7 @@ from kenshin.errors import BackendUnavailable, Conflict, InvalidInput, NotFound,
 
 FINISHED = frozenset({"success", "failed"})
 PAGE = 100  # Airflow silently cuts longer pages to its maximum_page_limit.
+CLOSING_S = 45.0  # The scheduler closes a finished backfill every 30 s, and refuses another until then.
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,10 @@ class Backfill:
     skipped: Sequence[date] = ()
 
 
+class DatabaseLocked(BackendUnavailable):
+    """Airflow's SQLite is busy; what was asked was undone and may be asked again."""
+
+
 class AirflowApi:
     """Airflow's API server, seen by one user.
 
@@ -104,7 +110,7 @@ class AirflowApi:
 
     def get_json(self, path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Read any resource, e.g. ``/api/v2/pools``."""
-        return self._send("GET", f"{path}?{urlencode(query)}" if query else path)
+        return self._send("GET", f"{path}?{urlencode(query, doseq=True)}" if query else path)
 
     def post_json(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Make any resource."""
@@ -199,7 +205,7 @@ class AirflowApi:
             `skipped`.
 
         Raises:
-            Conflict: a backfill of this DAG is under way.
+            Conflict: a backfill of this DAG is under way, or the DAG is paused, so that its runs would wait.
             InvalidInput: the DAG refuses the parameters or has no run in these days.
         """
         begin, end = whole_days(first, last, zone)
@@ -207,15 +213,31 @@ class AirflowApi:
         ran = {instant.astimezone(zone).date() for instant in created}
         skipped = tuple(day for day in _days(first, last) if day not in ran)
         if not created:
-            # Airflow would hold an empty backfill open for two minutes, in which it refuses another.
             return Backfill(None, dag_id, begin.astimezone(UTC), end.astimezone(UTC), True, (), skipped)
+        if self.get_json(f"/api/v2/dags/{quote(dag_id)}")["is_paused"]:
+            raise Conflict(value=dag_id, reason="the DAG is paused", mend="Switch it on in Airflow first.")
         body = {
             **_range(dag_id, first, last, zone, reprocess),
             "dag_run_conf": dict(conf or {}),
             "max_active_runs": max_active_runs,
         }
-        made = _backfill(self.post_json("/api/v2/backfills", body))
+        made = _backfill(self._post_backfill(dag_id, body))
         return replace(made, created=created, skipped=skipped)
+
+    def _post_backfill(self, dag_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        end = clock.monotonic() + CLOSING_S
+        under_way = {"run_type": "backfill", "state": ["queued", "running"], "limit": 1}
+        while True:
+            try:
+                return self.post_json("/api/v2/backfills", body)
+            except Conflict:
+                runs = self.get_json(f"/api/v2/dags/{quote(dag_id)}/dagRuns", under_way)["dag_runs"]
+                if runs or clock.monotonic() > end:
+                    raise
+            except DatabaseLocked:
+                if clock.monotonic() > end:
+                    raise
+            clock.sleep(1.0)
 
     def dry_run_backfill(
         self, dag_id: str, first: date, last: date, zone: tzinfo, *, reprocess: str = "none"
@@ -304,6 +326,10 @@ class AirflowApi:
         if error.code == 409:
             return Conflict(
                 value=value, reason=reason, mend="Wait until it is done, or look at it in Airflow."
+            )
+        if error.code == 503 and "locked" in reason:
+            return DatabaseLocked(
+                value=value, reason=reason, mend="Try again; a server database does not do this."
             )
         if error.code < 500:
             return InvalidInput(value=value, reason=reason, mend="Correct the parameters.")

@@ -92,6 +92,8 @@ def draw(
 ) -> dict[str, Any]:
     """Draw the day's sample and keep it, unless the day has a snapshot or a draw already.
 
+    An unfinished draw keeps its documents, but is made ready for the current model.
+
     Args:
         index: what to draw from.
         lake: where the sample goes.
@@ -115,8 +117,16 @@ def draw(
     manifest = read_manifest(lake, place(DRAWS, index_name, day))
     if manifest is None:
         index.describe()
-        sample = draw_sample(index, size=sample_size, start=start_key(index_name, day), as_of=as_of)
-        manifest = publish_draw(lake, index_name, day, _in_chunks(sample), mode=mode, fingerprint=fingerprint)
+        sample = _in_chunks(
+            draw_sample(index, size=sample_size, start=start_key(index_name, day), as_of=as_of)
+        )
+        manifest = publish_draw(lake, index_name, day, sample, mode=mode, fingerprint=fingerprint)
+    elif embedder_of(manifest) != fingerprint:
+        # An unfinished day whose model was exchanged: the same documents, to be embedded by the new one.
+        sample, mode = read_draw(lake, manifest), mode_of(manifest)
+        manifest = publish_draw(
+            lake, index_name, day, sample, mode=mode, fingerprint=fingerprint, existing="replace"
+        )
     drawn = read_draw(lake, manifest)
     chunks = sorted({each.chunk for each in drawn if each.chunk is not None})
     return _draw_answer(index_name, day, mode_of(manifest), drawn=len(drawn), chunks=chunks, reused=False)
@@ -165,7 +175,7 @@ def embed_chunk(
         raise Conflict(
             value=fingerprint,
             reason=f"the sample of {day} was drawn for {embedder_of(source)}",
-            mend="Give all tasks of a run the same KENSHIN_EMBEDDER, then run the day again.",
+            mend="Give all tasks of a run the same KENSHIN_EMBEDDER, then clear its task 'draw'.",
         )
     texts = {
         each.document.doc_id: each.document.text or ""

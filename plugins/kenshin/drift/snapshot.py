@@ -91,9 +91,16 @@ def embedder_of(manifest: Manifest) -> str:
 
 
 def publish_draw(
-    lake: Lake, index_name: str, day: date, drawn: Sequence[Drawn], *, mode: Mode, fingerprint: str
+    lake: Lake,
+    index_name: str,
+    day: date,
+    drawn: Sequence[Drawn],
+    *,
+    mode: Mode,
+    fingerprint: str,
+    existing: Literal["replace", "keep"] = "keep",
 ) -> Manifest:
-    """Keep a sample with its texts; one that is there already wins."""
+    """Keep a sample with its texts; one that is there already wins unless it is to be replaced."""
     import pyarrow as pa
 
     documents = [each.document for each in drawn]
@@ -118,6 +125,7 @@ def publish_draw(
         table,
         dataset=DRAWS,
         inputs={"mode": mode, "embedder": fingerprint},
+        existing=existing,
     )
 
 

@@ -153,7 +153,11 @@ class Experiment:
             return
         for arm in self.arms:
             names.checked(arm.name, what="an arm")
-            if not isinstance(arm.prompt_version, str) or not arm.prompt_version.strip() or not _is_share(arm.share):
+            if (
+                not isinstance(arm.prompt_version, str)
+                or not arm.prompt_version.strip()
+                or not _is_share(arm.share)
+            ):
                 self._refuse("arms", f"arm '{arm.name}' needs a prompt_version and a share from 0 to 1")
         if len(self.arms) < 2 or len({arm.name for arm in self.arms}) != len(self.arms):
             self._refuse("arms", "at least two arms with different names are needed")
@@ -161,7 +165,10 @@ class Experiment:
             self._refuse("arms", f"the first arm is control and is named '{CONTROL}'")
         if not math.isclose(sum(arm.share for arm in self.arms), 1.0, abs_tol=1e-9):
             self._refuse("arms", "the shares do not add up to 1")
-        if self.arms[0].prompt_version != self.prompt_a_version or self.arms[1].prompt_version != self.prompt_b_version:
+        if (
+            self.arms[0].prompt_version != self.prompt_a_version
+            or self.arms[1].prompt_version != self.prompt_b_version
+        ):
             self._refuse("arms", "the first two arms differ from prompt_a_version and prompt_b_version")
 
     def _refuse(self, field: str, reason: str) -> None:

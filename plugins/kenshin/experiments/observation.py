@@ -67,10 +67,14 @@ class ABObservation:
                 raise _refused(what, instant, "needs an instant with a time zone")
         if isinstance(self.phase, bool) or not isinstance(self.phase, int) or self.phase < 1:
             raise _refused("phase", self.phase, "phases count from 1")
-        if self.quality_score is not None and not (_finite(self.quality_score) and 0 <= self.quality_score <= 1):
+        if self.quality_score is not None and not (
+            _finite(self.quality_score) and 0 <= self.quality_score <= 1
+        ):
             raise _refused("quality_score", self.quality_score, "a score lies from 0 to 1")
         if self.latency_ms is not None and not (_finite(self.latency_ms) and self.latency_ms >= 0):
-            raise _refused("latency_ms", self.latency_ms, "a latency is a finite number of milliseconds from 0")
+            raise _refused(
+                "latency_ms", self.latency_ms, "a latency is a finite number of milliseconds from 0"
+            )
         for what in ("metrics", "covariates"):
             for name, value in getattr(self, what).items():
                 names.checked(name, what=f"one of the {what}")

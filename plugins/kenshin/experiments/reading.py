@@ -180,7 +180,10 @@ def _parquet(path: Path) -> Iterator[Row]:
                 for cells in zip(*columns, strict=True):
                     number += 1
                     yield Row(number, dict(zip(names, cells, strict=True)))
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
+        # An error of the system has a number, and says more than that of a broken file.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise refused(
             path, f"not readable as Parquet ({error})", "Export it again.", row=number + 1
         ) from error

@@ -36,12 +36,14 @@ def lines(record: Record, *, namespace: str) -> Iterator[str]:
             "Dimensions": [list(names) for names in dimensions],
             "Metrics": [{"Name": metric.name, "Unit": metric.unit} for metric, _ in members],
         }
-        yield _render({
-            "_aws": {"Timestamp": _milliseconds(record), "CloudWatchMetrics": [directive]},
-            **dimension_values(record, dimensions),
-            **{metric.name: value for metric, value in members},
-            **body,
-        })
+        yield _render(
+            {
+                "_aws": {"Timestamp": _milliseconds(record), "CloudWatchMetrics": [directive]},
+                **dimension_values(record, dimensions),
+                **{metric.name: value for metric, value in members},
+                **body,
+            }
+        )
         body = {"log_type": record.record_type}
 
 
