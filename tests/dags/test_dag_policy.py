@@ -29,8 +29,9 @@ assert not heavy, heavy
 
 
 @pytest.fixture(scope="module")
-def dags():
-    bag = DagBag(dag_folder=str(CHECKOUT / "dags"), include_examples=False)
+def dags(airflow_database):
+    folder = CHECKOUT / "dags"
+    bag = DagBag(dag_folder=str(folder), bundle_name="dags-folder", bundle_path=folder)
     assert bag.import_errors == {}
     return bag.dags
 

@@ -33,10 +33,12 @@ class Answer:
 @pytest.fixture
 def runtime(tmp_path: Path) -> Runtime:
     made = Runtime(
-        Settings.from_env({
-            "KENSHIN_HOME": str(tmp_path / "home"),
-            "KENSHIN_AIRFLOW_URL": "http://127.0.0.1:9",
-        })
+        Settings.from_env(
+            {
+                "KENSHIN_HOME": str(tmp_path / "home"),
+                "KENSHIN_AIRFLOW_URL": "http://127.0.0.1:9",
+            }
+        )
     )
     with use(made):
         yield made

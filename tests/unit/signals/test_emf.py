@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 
 import pytest
-
 from kenshin.backends import Opening
 from kenshin.backends.local.emf import EmfFiles, open_emf
 from kenshin.clients import Boto3Clients
@@ -25,7 +24,9 @@ def test_a_line_carries_metrics_dimensions_and_fields(drift_record):
     assert line["alert"] is True
     for metric in directive["Metrics"]:
         assert isinstance(line[metric["Name"]], int | float)
-    assert {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}["DriftedDocumentCount"] == "Count"
+    assert {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}[
+        "DriftedDocumentCount"
+    ] == "Count"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

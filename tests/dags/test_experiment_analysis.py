@@ -1,0 +1,98 @@
+"""The DAG experiment_analysis, run whole in this process on the embedded default."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from kenshin.experiments.report import read_report, report_days
+from kenshin.runtime import Runtime
+from kenshin.samples.star import load_star
+from kenshin.settings import Settings
+
+DEFINITION = Path(__file__).parents[2] / "include" / "experiments" / "star-class-size.json"
+LAST_DAY = date(2026, 11, 14)
+AFTER_IT = datetime(2026, 11, 14, 17, tzinfo=UTC)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A Kenshin of its own with the STAR trial in it."""
+    monkeypatch.setenv("KENSHIN_HOME", str(tmp_path))
+    runtime = Runtime(Settings.from_env())
+    experiment, observations = load_star(
+        json.loads(DEFINITION.read_text()), last_day=LAST_DAY, zone=runtime.settings.zone
+    )
+    runtime.experiments.put(experiment, expected=None)
+    runtime.observations.write(list(observations))
+    yield runtime
+    runtime.close()
+
+
+def run(load_dag, *, logical_date=AFTER_IT, **conf):
+    return load_dag("experiment_analysis").test(logical_date=logical_date, run_conf=conf or None)
+
+
+def signals(home) -> list[dict]:
+    files = (home.settings.home / "signals").rglob("*.jsonl")
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def test_a_night_publishes_a_report_and_sends_its_figures(home, load_dag):
+    finished = run(load_dag)
+
+    assert finished.state == "success"
+    report = read_report(home.lake, "star-class-size", LAST_DAY)
+    body = report.as_dict()
+    assert (body["sample_a"], body["sample_b"]) == (2006, 1739)
+    assert (body["sessions_a"], body["sessions_b"]) == (103, 131)
+    assert body["missing_days"] == []
+    assert body["winner"] == "B"
+    [line] = signals(home)
+    assert line["log_type"] == "experiment_analysis"
+    assert line["ExperimentScoreDelta"] == body["score_delta"]
+    assert line["report_key"] == report.report_key
+
+
+def test_a_rerun_leaves_the_report_as_it_is_byte_for_byte(home, load_dag):
+    def files():
+        return {
+            path: path.read_bytes() for path in (home.settings.home / "lake").rglob("*.*") if path.is_file()
+        }
+
+    assert run(load_dag).state == "success"
+    before = files()
+    assert (
+        run(load_dag, logical_date=datetime(2026, 11, 20, tzinfo=UTC), through_day="2026-11-14").state
+        == "success"
+    )
+    assert files() == before
+
+
+def test_a_dry_run_publishes_and_sends_nothing(home, load_dag):
+    finished = run(load_dag, experiment_id="star-class-size", dry_run=True)
+
+    assert finished.state == "success"
+    assert report_days(home.lake, "star-class-size") == []
+    assert signals(home) == []
+
+
+def test_nothing_to_do_is_no_failure(tmp_path, monkeypatch, load_dag):
+    monkeypatch.setenv("KENSHIN_HOME", str(tmp_path))
+
+    assert run(load_dag).state == "success"
+
+
+@pytest.mark.parametrize("conf", [{"experiment": "star-class-size"}, {"experiment_id": "unknown"}])
+def test_bad_conf_fails_the_run_at_its_first_task(home, load_dag, conf):
+    dag = load_dag("experiment_analysis")
+    for task in dag.tasks:
+        task.retries = 0
+    finished = dag.test(logical_date=AFTER_IT, run_conf=conf)
+
+    states = {each.task_id: each.state for each in finished.get_task_instances()}
+    assert finished.state == "failed"
+    assert states["plan"] == "failed"
+    assert report_days(home.lake, "star-class-size") == []

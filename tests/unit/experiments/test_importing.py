@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import csv
+import json
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from contract.experiment_doubles import CrampedObservations, FullObservations
+from kenshin.errors import BackendUnavailable, InvalidInput
+from kenshin.experiments.collect import observations_of, to_table
+from kenshin.experiments.importing import import_file
+from kenshin.experiments.observation import SHARDS
+
+AT = datetime(2026, 11, 14, tzinfo=UTC)
+NOON = 1793934000.0
+"""2026-11-06 12:00 in Tokyo, in seconds since the epoch."""
+
+GOOD = {
+    "session_id": "s-1",
+    "group": "B",
+    "prompt_version": "v2",
+    "quality_score": 0.75,
+    "latency_ms": 12.5,
+    "timestamp": NOON,
+    "intent": "faq",
+    "metrics.cost": 0.25,
+    "covariates.before": 3.0,
+}
+
+
+@pytest.fixture
+def load(experiment, zone, tmp_path):
+    """Imports a file into a store, by default one that takes 25 at a time."""
+
+    def run(path, store=None, **options):
+        return import_file(
+            path,
+            options.pop("of", experiment),
+            CrampedObservations() if store is None else store,
+            zone=zone,
+            recorded_at=AT,
+            rejects=tmp_path / "rejects.jsonl",
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture
+def rejects(tmp_path):
+    def read():
+        path = tmp_path / "rejects.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else None
+
+    return read
+
+
+@pytest.fixture(params=["csv", "jsonl", "parquet"])
+def save(request, tmp_path):
+    """Writes rows in one of the formats."""
+
+    def write(rows):
+        path = tmp_path / f"rows.{request.param}"
+        if request.param == "csv":
+            with path.open("w", newline="") as file:
+                writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+                writer.writeheader()
+                writer.writerows(rows)
+        elif request.param == "jsonl":
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        else:
+            names = dict.fromkeys(name for row in rows for name in row)
+            pq.write_table(pa.table({name: [row.get(name) for row in rows] for name in names}), path)
+        return path
+
+    return write
+
+
+def everything(store, experiment, day):
+    return [each for s in range(SHARDS) for each in observations_of(store, experiment.experiment_id, day, s)]
+
+
+def test_rows_of_every_format_become_observations(save, load, rejects, experiment, zone):
+    store = CrampedObservations()
+    told = []
+    path = save([GOOD, {**GOOD, "session_id": "s-2", "group": "A", "prompt_version": "v1"}])
+    result = load(path, store, progress=lambda done, total: told.append((done, total)))
+    assert (result.read, result.stored, result.duplicates, result.rejected) == (2, 2, 0, 0)
+    assert result.rejects_path is None
+    assert rejects() is None
+    assert told == [(2, 2)]
+    made = {each.session_id: each for each in everything(store, experiment, result.days[0])}
+    one = made["s-1"]
+    assert one.observed_at == datetime(2026, 11, 6, 3, tzinfo=UTC)
+    assert (one.arm, one.group, one.prompt_version, one.intent) == ("B", "B", "v2", "faq")
+    assert (one.quality_score, one.latency_ms) == (0.75, 12.5)
+    assert (one.metrics, one.covariates) == ({"cost": 0.25}, {"before": 3.0})
+    assert one.recorded_at == AT
+    assert made["s-2"].arm == "A"
+
+
+def test_importing_again_stores_nothing_twice(save, load):
+    store = CrampedObservations()
+    path = save([{**GOOD, "session_id": f"s-{number}"} for number in range(60)])
+    assert load(path, store).stored == 60
+    again = load(path, store)
+    assert (again.stored, again.duplicates, again.read) == (0, 60, 60)
+
+
+BAD = [
+    ({"quality_score": 1.5}, "quality_score", "a score lies from 0 to 1"),
+    ({"quality_score": -0.1}, "quality_score", "a score lies from 0 to 1"),
+    ({"latency_ms": -1.0}, "latency_ms", "from 0"),
+    ({"group": "C"}, "arm", "the arms are A, B"),
+    ({"group": "A"}, "prompt_version", "arm A has 'v1'"),
+    ({"prompt_version": "v9"}, "prompt_version", "arm B has 'v2'"),
+    ({"experiment_id": "other"}, "experiment_id", "not 'exp'"),
+    ({"session_id": "x" * 300}, "session_id", "256"),
+    ({"timestamp": NOON * 1000}, "observed_at", "neither seconds|future"),
+    ({"timestamp": 12.0}, "observed_at", "days before the experiment's first day"),
+    ({"timestamp": NOON + 30 * 86400}, "observed_at", "future"),
+    ({"phase": 2.0}, "phase", "phase 1"),
+    ({"phase": 1.5}, "phase", "whole number"),
+    ({"metrics.cost": float("inf")}, "metrics.cost", "finite"),
+]
+
+
+@pytest.mark.parametrize(("bad", "column", "reason"), BAD, ids=[f"{next(iter(b))}-{c}" for b, c, _ in BAD])
+def test_one_bad_row_goes_to_the_reject_file_and_the_rest_is_kept(save, load, rejects, bad, column, reason):
+    rows = [{**GOOD, **dict.fromkeys(bad), "session_id": f"s-{number}"} for number in range(40)]
+    for row in rows:
+        row.update({name: GOOD[name] for name in bad if name in GOOD and name != "session_id"})
+    rows[17] = {**rows[17], **bad}
+    result = load(save(rows))
+    assert (result.read, result.stored, result.rejected) == (40, 39, 1)
+    [line] = rejects()
+    assert list(line) == ["row", "column", "value", "reason"]
+    assert (line["row"], line["column"]) == (18, column)
+    assert any(words in line["reason"] for words in reason.split("|")), line
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("0,5", "cells"),
+        ("good", "not a number"),
+        ('"0.5"x', "not readable as CSV"),
+        ("nan", "a score lies from 0 to 1"),
+        ("\udcff", "not UTF-8"),
+    ],
+)
+def test_broken_cells_of_csv_are_rejects(load, rejects, tmp_path, cell, reason):
+    path = tmp_path / "rows.csv"
+    text = f"session_id,group,timestamp,quality_score\ns,A,{NOON},0.5\n\ns,A,{NOON},{cell}\nt,A,{NOON},0.5\n"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    result = load(path)
+    assert (result.read, result.stored) == (3, 2)
+    [line] = rejects()
+    assert line["row"] == 2
+    assert reason in line["reason"]
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", "null", '{"session_id": "s"}', "\x80", '{"a": ' * 5000])
+def test_broken_lines_of_json_are_rejects(load, rejects, tmp_path, line):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(f"{json.dumps(GOOD)}\n{line}\n".encode("latin-1"))
+    assert load(path).stored == 1
+    assert [each["row"] for each in rejects()] == [2]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("2026-11-06T12:00:00", "no time zone"),
+        ("yesterday", "neither seconds"),
+        ("true", "neither seconds"),
+        ("", "missing"),
+    ],
+)
+def test_instants_that_mean_nothing_are_rejects(load, rejects, tmp_path, text, reason):
+    path = tmp_path / "rows.csv"
+    path.write_text(
+        "session_id,arm,observed_at,quality_score\n"
+        f"s,A,{text},0.5\nt,A,2026-11-06T12:00:00+09:00,0.5\nu,A,2026-11-06T03:00:00Z,\n"
+    )
+    assert load(path).stored == 2
+    assert reason in rejects()[0]["reason"]
+
+
+def test_an_export_of_the_lake_can_be_imported_as_it_is(load, seen, experiment, tmp_path):
+    made = [
+        seen("1", "s", intent="faq", latency_ms=3.0, metrics={"cost": 1.0}, covariates={"before": 2.0}),
+        seen("2", "t", "B", quality_score=None),
+    ]
+    pq.write_table(to_table(made), tmp_path / "export.parquet")
+    store = CrampedObservations()
+    assert load(tmp_path / "export.parquet", store).rejected == 0
+    assert sorted(everything(store, experiment, made[0].day), key=lambda each: each.observation_id) == made
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("rows.xlsx", b"PK", "unknown format '.xlsx'"),
+        ("rows.csv", b"", "no row in it can be read"),
+        ("rows.csv", b"session_id,arm,quality_score\ns,A,1\n", "observed_at"),
+        ("rows.csv", b"session_id,arm,group,timestamp,quality_score\ns,A,A,1,1\n", "same as column arm"),
+        ("rows.csv", b"session_id,session_id\ns,s\n", "twice"),
+        ("rows.csv", b"session_id,arm,timestamp,quality_score,metrics.a b\ns,A,1,1,1\n", "figure's name"),
+        ("rows.jsonl", b'{"session_id": "s"}\n', "arm"),
+        ("rows.jsonl", b"{\n[\n", "no row in it can be read"),
+        ("rows.parquet", b"PAR1nonsensePAR1", "not readable as Parquet"),
+        ("missing.csv", None, "cannot be opened"),
+    ],
+)
+def test_a_file_that_cannot_be_used_writes_nothing(load, rejects, tmp_path, name, content, words):
+    store = CrampedObservations()
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidInput, match=words) as caught:
+        load(tmp_path / name, store)
+    assert name in str(caught.value.value)
+    assert caught.value.mend
+    assert store.largest_call == 0
+    assert rejects() is None
+
+
+def test_a_file_that_breaks_off_far_inside_writes_nothing(load, rejects, tmp_path):
+    """A quotation that never ends swallows the rest of the file."""
+    path = tmp_path / "rows.csv"
+    lines = [f"s-{number},A,{NOON},0.5" for number in range(20_000)]
+    lines[12_000] = f'"s,A,{NOON},0.5'
+    path.write_text("session_id,group,timestamp,quality_score\n" + "\n".join(lines))
+    store = CrampedObservations()
+    with pytest.raises(InvalidInput, match="row 12001") as caught:
+        load(path, store)
+    assert "line 12002" in caught.value.reason
+    assert store.largest_call == 0
+    assert rejects() is None
+
+
+def test_a_truncated_parquet_file_writes_nothing(load, tmp_path):
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({name: [value] * 50_000 for name, value in GOOD.items()}), path)
+    whole = bytearray(path.read_bytes())
+    whole[40:400] = b"\xff" * 360
+    path.write_bytes(whole)
+    store = CrampedObservations()
+    with pytest.raises(InvalidInput, match="Parquet"):
+        load(path, store)
+    assert store.largest_call == 0
+
+
+def test_instants_beyond_python_in_parquet_are_rejects(load, rejects, tmp_path):
+    path = tmp_path / "rows.parquet"
+    times = pa.array([int(NOON * 1e6), 2**62], pa.timestamp("us", tz="UTC"))
+    table = {"session_id": ["s", "t"], "arm": ["A", "A"], "observed_at": times, "quality_score": [0.5, 0.5]}
+    pq.write_table(pa.table(table), path)
+    assert load(path).stored == 1
+    assert [(each["row"], each["column"]) for each in rejects()] == [(2, "observed_at")]
+
+
+def test_what_the_store_refuses_is_a_reject_too(load, rejects, tmp_path):
+    rows = [GOOD, {**GOOD, "session_id": "big", "intent": "x" * 500_000}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = load(tmp_path / "rows.jsonl")
+    assert (result.stored, result.rejected) == (1, 1)
+    assert [(each["row"], each["reason"]) for each in rejects()] == [(2, "larger than 400 KB")]
+
+
+def test_a_store_without_room_is_said_to_have_none(load, rejects, save):
+    with pytest.raises(BackendUnavailable, match="no room"):
+        load(save([GOOD, {**GOOD, "quality_score": 7.0}]), FullObservations())
+    assert rejects() is None
+
+
+def test_no_temporary_file_is_left(load, save, tmp_path):
+    load(save([GOOD, {**GOOD, "quality_score": 7.0}]))
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith(".tmp")]
+
+
+def test_columns_that_mean_nothing_are_named(load, save):
+    assert load(save([{**GOOD, "colour": "red", "day": "2026-11-06"}])).ignored_columns == ("colour",)
+
+
+def test_days_are_told(load, save):
+    result = load(save([{**GOOD, "timestamp": NOON + 86400 * day} for day in (3, 0, 3)]))
+    assert [str(day) for day in result.days] == ["2026-11-06", "2026-11-09"]
+    assert result.days[1] - result.days[0] == timedelta(days=3)
