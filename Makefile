@@ -19,7 +19,7 @@ unexport PYTHONHOME
 
 LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-package kenshin --no-annotate --no-header
 LOCK_EXTRAS := --extra demo --extra local --extra cli --extra aws
-TEST_ENV := AIRFLOW_HOME=$(CURDIR)/var/test/airflow
+TEST_ENV := mkdir -p var/tmp && TMPDIR=$(CURDIR)/var/tmp AIRFLOW_HOME=$(CURDIR)/var/test/airflow
 
 # $(call install,<environment>,<install -r: adds; sync: also removes>,<lock>)
 # uv does not read pip.conf, so on a machine that knows its package index by pip.conf alone, pip does the work.

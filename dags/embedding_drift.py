@@ -23,6 +23,7 @@ from typing import Any
 
 from airflow.sdk import Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
+
 from kenshin_airflow import DEFAULT_ARGS, DRIFTED, is_backfill, nightly, run_day, run_params, runtime
 
 SIZE = "Documents to draw; a day that has a snapshot keeps its own."

@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import Param, dag, task
+
 from kenshin_airflow import DEFAULT_ARGS, last_complete_day, nightly, run_params, runtime
 
 WHICH = "Its id; blank: all that are running."

@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, CronTriggerTimetable, get_current_context
+
 from kenshin.current import use
 from kenshin.days import day_of, parse_day
 from kenshin.errors import (
@@ -20,7 +21,6 @@ from kenshin.errors import (
     InvalidExperiment,
     InvalidInput,
     InvalidName,
-    NotFound,
     SettingError,
 )
 from kenshin.settings import Settings
@@ -95,7 +95,6 @@ def refusing() -> Iterator[None]:
         InvalidInput,
         InvalidExperiment,
         ExperimentNotFound,
-        NotFound,
     ) as error:
         from airflow.sdk.exceptions import AirflowFailException
 

@@ -16,11 +16,13 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
 from kenshin.cli.airflow_api import FINISHED, AirflowApi, Run
 from kenshin.errors import KenshinError
 from local_airflow import ADMIN, CHECKOUT, LocalAirflow, airflow_command
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 HISTORY_DAYS = 7
 RUN_TIMEOUT_S = 400.0
@@ -46,7 +48,7 @@ def main() -> int:
         _backfill(airflow, sample)
         _show_reports(airflow, sample)
     except (DemoFailed, KenshinError) as error:
-        console.print(f"[bold red]The demonstration failed.[/] {error}")
+        console.print("[bold red]The demonstration failed.[/]", escape(str(error)))
         return 1
     except KeyboardInterrupt:
         console.print("Interrupted.")

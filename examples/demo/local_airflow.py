@@ -13,13 +13,13 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +28,8 @@ from typing import IO, Any
 
 from kenshin.cli.airflow_api import AirflowApi
 from kenshin.errors import BackendUnavailable, Conflict, KenshinError
+from local_processes import MARK, free_port, living, undisturbed
+from local_secrets import kept_secrets, write_private
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COMPONENTS = {
@@ -39,11 +41,10 @@ COMPONENTS = {
 }
 HEALTHY = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 ADMIN, VIEWER = "admin", "vera"
+MOST_RESTARTS = 3
 START_TIMEOUT_S = 240.0
 STOP_TIMEOUT_S = 5.0
 """Patience with what is told to end: an idle triggerer and a task at work do not heed it, and wait for nothing."""
-MARK = "KENSHIN_LOCAL_AIRFLOW"
-"""Variable that every process of a local Airflow inherits; it tells whose it is when its parent is gone."""
 
 
 class LocalAirflow:
@@ -55,6 +56,7 @@ class LocalAirflow:
         dags: folder of DAG files.
         port: preferred port; another free one is taken where it is in use.
         template: a migrated database to start from, made where it is missing; saves the migration.
+        settings: further variables of Kenshin or Airflow, which win.
     """
 
     def __init__(
@@ -65,16 +67,21 @@ class LocalAirflow:
         dags: Path = CHECKOUT / "dags",
         port: int = 8080,
         template: Path | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder.absolute()
         self.kenshin_home = kenshin_home.absolute()
         self._preferred_port = port
         self._dags = dags.absolute()
         self._template = template
+        self._extra = dict(settings or {})
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._handlers: dict[int, Any] = {}
+        self._stopping = threading.Event()
+        self._keeper: threading.Thread | None = None
+        self.restarts = dict.fromkeys(COMPONENTS, 0)
         self._lock: IO[str] | None = None
-        self._secrets = _secrets(self.folder)
+        self._secrets = kept_secrets(self.folder)
         self._issuer = f"kenshin-{secrets.token_hex(8)}"
         self._take_port()
 
@@ -115,18 +122,13 @@ class LocalAirflow:
         say("Starting Airflow: " + ", ".join(COMPONENTS) + " …")
         began = datetime.now(UTC)
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
-        for component, options in COMPONENTS.items():
-            with (self.folder / "logs" / f"{component}.log").open("wb") as log:
-                self._processes[component] = subprocess.Popen(
-                    [str(airflow_command()), component, *options],
-                    env=self.environment,
-                    cwd=CHECKOUT,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+        for component in COMPONENTS:
+            (self.folder / "logs" / f"{component}.log").unlink(missing_ok=True)
+            self._launch(component)
         self._await_health(began)
+        self._stopping.clear()
+        self._keeper = threading.Thread(target=self._keep_alive, name="local-airflow", daemon=True)
+        self._keeper.start()
 
     def stop(self) -> None:
         """End the components and everything they started, their tasks included; returns when none of it is left.
@@ -134,7 +136,11 @@ class LocalAirflow:
         Raises:
             BackendUnavailable: a process survives even a kill.
         """
-        with _undisturbed():
+        with undisturbed():
+            self._stopping.set()
+            if self._keeper is not None:
+                self._keeper.join()
+                self._keeper = None
             left = self._end_all() if self._lock is not None else ()
             self._processes.clear()
             if self._lock is not None:
@@ -149,9 +155,10 @@ class LocalAirflow:
             )
 
     def check(self) -> None:
-        """Raise BackendUnavailable where a component has died."""
+        """Raise BackendUnavailable where a component has died and is not started again."""
         for component, process in self._processes.items():
-            if process.poll() is not None:
+            kept = self._keeper is not None and self.restarts[component] < MOST_RESTARTS
+            if process.poll() is not None and not kept:
                 raise BackendUnavailable(
                     value=f"airflow {component}",
                     reason=f"ended with code {process.returncode}\n{self.log_tail(component)}",
@@ -177,9 +184,30 @@ class LocalAirflow:
     def processes(self) -> set[int]:
         """Ids of all processes that belong to this folder's Airflow: components, their workers, tasks."""
         sessions = {process.pid for process in self._processes.values()}
-        return {
-            pid for pid, session, mark in _processes() if session in sessions or mark == str(self.folder)
-        } - {os.getpid()}
+        return {pid for pid, session, mark in living() if session in sessions or mark == str(self.folder)} - {
+            os.getpid()
+        }
+
+    def _launch(self, component: str) -> None:
+        with (self.folder / "logs" / f"{component}.log").open("ab") as log:
+            self._processes[component] = subprocess.Popen(
+                [str(airflow_command()), component, *COMPONENTS[component]],
+                env=self.environment,
+                cwd=CHECKOUT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _keep_alive(self) -> None:
+        # On SQLite, creating a backfill can meet the scheduler's own write; Airflow undoes the backfill under the
+        # scheduler's feet, which ends it. A server would have its service manager start it again.
+        while not self._stopping.wait(0.5):
+            for component, process in list(self._processes.items()):
+                if process.poll() is not None and self.restarts[component] < MOST_RESTARTS:
+                    self.restarts[component] += 1
+                    self._launch(component)
 
     def _end_all(self) -> set[int]:
         for number, patience in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, 5.0)):
@@ -218,10 +246,10 @@ class LocalAirflow:
     def _take_port(self) -> None:
         self.port = free_port(self._preferred_port)
         self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = {**_inherited(), **self._settings()}
+        self.environment = {**_inherited(), **self._settings(), **self._extra}
 
     def _prepare(self, say: Callable[[str], None]) -> None:
-        _write_private(self.folder / "passwords.json", json.dumps(dict(self.passwords)))
+        write_private(self.folder / "passwords.json", json.dumps(dict(self.passwords)))
         database, migrated = self.folder / "airflow.db", self.folder / "migrated"
         release = version("apache-airflow")
         if not database.exists() and self._template is not None and self._template.exists():
@@ -279,6 +307,14 @@ class LocalAirflow:
             if signal.getsignal(number) is signal.SIG_DFL:
                 self._handlers[number] = signal.signal(number, _interrupt)
 
+    def _scratch(self) -> Path:
+        # Inside the folder, unless its path is too long for the Unix sockets that are made there.
+        scratch = self.folder / "tmp"
+        if len(str(scratch)) > 60:
+            return Path(tempfile.gettempdir())
+        scratch.mkdir(parents=True, exist_ok=True)
+        return scratch
+
     def _settings(self) -> dict[str, str]:
         return {
             "AIRFLOW_HOME": str(self.folder),
@@ -305,7 +341,7 @@ class LocalAirflow:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.folder / 'airflow.db'}?timeout=60",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.folder / "logs"),
             "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
-            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
             "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "KENSHIN_HOME": str(self.kenshin_home),
@@ -314,6 +350,7 @@ class LocalAirflow:
             "KENSHIN_AIRFLOW_PASSWORD": self.passwords[ADMIN],
             MARK: str(self.folder),
             "OMP_NUM_THREADS": "1",
+            "TMPDIR": str(self._scratch()),
             "PATH": f"{airflow_command().parent}{os.pathsep}{os.environ.get('PATH', '')}",
             # Airflow renames its processes, which would overwrite the environment that carries the mark.
             "SPT_NOENV": "1",
@@ -328,19 +365,6 @@ def airflow_command() -> Path:
 def template_database() -> Path:
     """Where a migrated database of the installed Airflow is kept for tests to copy."""
     return CHECKOUT / "var" / f"airflow-{version('apache-airflow')}.db"
-
-
-def free_port(preferred: int) -> int:
-    """The preferred port where nothing listens on it, else one that the system gives."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise BackendUnavailable(value="127.0.0.1", reason="no free port", mend="Close something that listens.")
 
 
 def _ill(health: Mapping[str, Any], began: datetime) -> str:
@@ -366,76 +390,11 @@ def _inherited() -> dict[str, str]:
     return kept
 
 
-def _secrets(folder: Path) -> dict[str, str]:
-    path = folder / "secrets.json"
-    if path.exists():
-        return dict(json.loads(path.read_text()))
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    made = {
-        "admin_password": secrets.token_urlsafe(12),
-        "viewer_password": secrets.token_urlsafe(12),
-        "api_secret_key": secrets.token_urlsafe(32),
-        "jwt_secret": secrets.token_urlsafe(72),
-        "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-    }
-    _write_private(path, json.dumps(made))
-    return made
-
-
-def _write_private(path: Path, text: str) -> None:
-    draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    draft.replace(path)
-
-
 def _copy(source: Path, target: Path) -> None:
     draft = target.with_name(f"{target.name}.{os.getpid()}")
     shutil.copy(source, draft)
     draft.replace(target)
 
 
-def _processes() -> Iterator[tuple[int, int, str]]:
-    """Id, session (group where there is no /proc) and mark of every process that lives."""
-    if Path("/proc/self/stat").exists():
-        for folder in Path("/proc").iterdir():
-            if folder.name.isdecimal():
-                with suppress(OSError):
-                    state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
-                    mark = _mark(folder / "environ")
-                    if state not in "ZX":
-                        yield int(folder.name), int(session), mark
-        return
-    command = ["ps", "-A", "-E", "-ww", "-o", "pid=,pgid=,stat=,command="]
-    for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
-        pid, group, state, *told = line.split(None, 3)
-        if told and not state.startswith("Z"):
-            yield int(pid), int(group), told[0].partition(f" {MARK}=")[2].partition(" ")[0]
-
-
-def _mark(environ: Path) -> str:
-    with suppress(OSError):
-        for setting in environ.read_bytes().split(b"\0"):
-            if setting.startswith(MARK.encode() + b"="):
-                return os.fsdecode(setting.partition(b"=")[2])
-    return ""
-
-
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Stopping takes seconds: a second Ctrl-C must not leave half of it running."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -23,7 +24,9 @@ def main() -> int:
     parser.add_argument("--home", type=Path, default=CHECKOUT / "var", help="folder of all state")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
-    airflow = LocalAirflow(arguments.home / "airflow", kenshin_home=arguments.home, port=arguments.port)
+    airflow = LocalAirflow(
+        arguments.home / "airflow", kenshin_home=arguments.home, port=arguments.port, settings=_given()
+    )
     try:
         airflow.start(_say)
         _introduce(airflow)
@@ -38,6 +41,16 @@ def main() -> int:
         return 1
     finally:
         airflow.stop()
+
+
+def _given() -> dict[str, str]:
+    """Kenshin's settings of this shell, so that `make up` serves what they name."""
+    own = ("KENSHIN_HOME", "KENSHIN_AIRFLOW_")
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("KENSHIN_") and not name.startswith(own)
+    }
 
 
 def _introduce(airflow: LocalAirflow) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         analyze,
         assign_group,
         get_prompt_version,
+        observe,
         record_observation,
     )
 
@@ -40,6 +41,7 @@ __all__ = [
     "cosine_distance",
     "cosine_distances",
     "get_prompt_version",
+    "observe",
     "record_observation",
 ]
 
@@ -54,6 +56,7 @@ _HOMES = {
             "analyze",
             "assign_group",
             "get_prompt_version",
+            "observe",
             "record_observation",
         ],
         "kenshin.experiments",

@@ -33,9 +33,12 @@ class PortURL:
         """Take a URL apart.
 
         Raises:
-            SettingError: it has no scheme, carries a password, or names a parameter twice.
+            SettingError: it is no URL, has no scheme, carries a password, or names a parameter twice.
         """
-        parts = urlsplit(raw.strip())
+        try:
+            parts = urlsplit(raw.strip())
+        except ValueError as error:
+            raise SettingError(value=raw, reason=f"no URL ({error})", mend="Correct it.") from error
         if not parts.scheme:
             raise SettingError(
                 value=raw,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from kenshin.cli.airflow_api import AirflowApi
 from local_airflow import VIEWER, LocalAirflow, template_database
 

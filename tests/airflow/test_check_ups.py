@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -13,8 +15,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from kenshin.cli.airflow_api import FINISHED, AirflowApi, DatabaseLocked, Run
+from kenshin.current import use
 from kenshin.days import day_of
+from kenshin.drift import check_drift
 from kenshin.drift.history import read_history
 from kenshin.drift.index import StoredDocument, sample_key
 from kenshin.errors import Conflict
@@ -82,10 +87,10 @@ def index(runtime: Runtime) -> None:
         for number in range(DOCUMENTS)
     ]
     vectors = [answer.vector for answer in runtime.embedder.embed(texts, kind="passage", deadline=60)]
-    # Every fourth vector belongs to another text.
+    # Every fourth vector points the other way.
     wrong = [
-        vectors[(number + 1) % DOCUMENTS] if number % 4 == 0 else vectors[number]
-        for number in range(DOCUMENTS)
+        [-element for element in vector] if number % 4 == 0 else vector
+        for number, vector in enumerate(vectors)
     ]
     runtime.index().add(
         [
@@ -149,7 +154,7 @@ def test_a_dry_run_publishes_no_report(airflow, api, last_night):
         (EXPERIMENTS, {"experiment": "star-class-size"}, "unknown conf keys"),
         (DRIFT, {"treshold": 0.2}, "unknown conf keys"),
         (EXPERIMENTS, {"experiment_id": "nobody"}, "Experiment not found"),
-        (DRIFT, {"index": "nobody"}, "Not found"),
+        (DRIFT, {"index": "nobody"}, "no such index"),
     ],
 )
 def test_a_run_with_a_wrong_conf_fails_and_says_why(api, index, last_night, dag_id, conf, said):
@@ -220,37 +225,56 @@ def press_button(api: AirflowApi, body: dict[str, object]) -> dict[str, object]:
 
 
 def test_a_task_that_is_killed_is_tried_again_and_nothing_is_lost_or_doubled(
-    airflow, api, runtime, index, today
+    airflow, api, runtime, index, today, tmp_path
 ):
     """SIGKILL of the process that embeds; the report must be that of an undisturbed run."""
-    texts = [
-        f"Clause {number}: " + "the customer may return what the courier has broken. " * 12
-        for number in range(160)
+    documents = [
+        StoredDocument(
+            doc_id=f"clause-{number}",
+            text=f"Clause {number}: " + f"the customer may return what courier {number} has broken. " * 12,
+            vector=[math.sin(number + place) for place in range(384)],
+            sample_key=sample_key(f"clause-{number}"),
+            embedded_at=datetime.now(UTC) - timedelta(days=60),
+        )
+        for number in range(110)
     ]
-    stored = [[1.0] + [0.0] * 383] * len(texts)
-    runtime.index("contracts").add(
-        [
-            StoredDocument(
-                doc_id=f"clause-{number}",
-                text=text,
-                vector=vector,
-                sample_key=sample_key(f"clause-{number}"),
-                embedded_at=datetime.now(UTC) - timedelta(days=60),
-            )
-            for number, (text, vector) in enumerate(zip(texts, stored, strict=True))
-        ]
-    )
-    run = api.trigger(DRIFT, {"index": "contracts", "sample_size": 150})
-    killed = kill_when(api, DRIFT, run, "embed", airflow)
+    runtime.index("contracts").add(documents)
+    run = api.trigger(DRIFT, {"index": "contracts", "sample_size": 100})
+    kill_when(api, DRIFT, run, "embed", airflow)
     done = await_run(api, DRIFT, run)
     assert done.state == "success", failed_log(api, DRIFT, done)
     tries = [task.try_number for task in api.task_instances(DRIFT, run.run_id) if task.task_id == "embed"]
-    assert max(tries) > 1, (killed, tries)
-    (row,) = read_history(runtime.lake, "contracts", today, today).rows()
-    assert (row["sample_size"], row["drifted_count"], row["mode"]) == (150, 150, "observed")
-    documents = run_kenshin(airflow, "drift", "worst", "--index", "contracts", "--limit", "200", "--json")
-    ids = [document["doc_id"] for document in json.loads(documents.stdout)]
-    assert len(ids) == len(set(ids)) == 150
+    assert max(tries) > 1, tries
+    killed = json.loads(run_kenshin(airflow, "drift", "show", "--index", "contracts", "--json").stdout)
+
+    undisturbed = Runtime(Settings.from_env({"KENSHIN_HOME": str(tmp_path)}))
+    undisturbed.index("contracts").add(documents)
+    with use(undisturbed):
+        assert killed == check_drift(sample_size=100, index="contracts").as_dict()
+    undisturbed.close()
+    worst = run_kenshin(airflow, "drift", "worst", "--index", "contracts", "--limit", "200", "--json")
+    ids = [document["doc_id"] for document in json.loads(worst.stdout)]
+    assert len(ids) == len(set(ids)) == 100
+
+
+def test_a_killed_collection_is_tried_again_and_the_report_stays_the_same(airflow, api, last_night):
+    conf = {"experiment_id": "star-class-size", "through_day": (last_night - timedelta(days=1)).isoformat()}
+    lake = airflow.kenshin_home / "lake"
+    folder = lake / "reports" / "experiment=star-class-size" / f"day={conf['through_day']}"
+    for dataset in ("observations", "sessions", "statistics"):
+        shutil.rmtree(lake / dataset, ignore_errors=True)
+    run = api.trigger(EXPERIMENTS, conf)
+    kill_when(api, EXPERIMENTS, run, "collect", airflow)
+    assert await_run(api, EXPERIMENTS, run).state == "success"
+    tries = [
+        task.try_number for task in api.task_instances(EXPERIMENTS, run.run_id) if task.task_id == "collect"
+    ]
+    assert max(tries) > 1, tries
+    before = tree(folder)
+    for dataset in ("observations", "sessions", "statistics"):
+        shutil.rmtree(lake / dataset)
+    assert await_run(api, EXPERIMENTS, api.trigger(EXPERIMENTS, conf)).state == "success"
+    assert tree(folder) == before
 
 
 def kill_when(api: AirflowApi, dag_id: str, run: Run, task_id: str, airflow: LocalAirflow) -> int:
@@ -260,7 +284,6 @@ def kill_when(api: AirflowApi, dag_id: str, run: Run, task_id: str, airflow: Loc
         body = api.get_json(f"/api/v2/dags/{dag_id}/dagRuns/{run.run_id}/taskInstances?limit=100")
         for task in body["task_instances"]:
             if task["task_id"] == task_id and task["state"] == "running":
-                time.sleep(1.0)
                 found = processes_titled(f"airflow worker -- {task['id']}", airflow)
                 for pid in found:
                     os.kill(pid, signal.SIGKILL)

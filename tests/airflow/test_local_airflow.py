@@ -17,9 +17,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from kenshin.cli.airflow_api import AirflowApi
 from kenshin.errors import BackendUnavailable, Conflict
-from local_airflow import CHECKOUT, HEALTHY, MARK, LocalAirflow, free_port
+from local_airflow import CHECKOUT, HEALTHY, LocalAirflow
+from local_processes import MARK, free_port
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 DRIFT = "embedding_drift"
@@ -45,6 +47,16 @@ def test_every_dag_and_plugin_loads(admin: AirflowApi) -> None:
     assert admin.plugin_errors() == []
     plugins = admin.get_json("/api/v2/plugins")["plugins"]
     assert "kenshin" in [plugin["name"] for plugin in plugins]
+
+
+def test_a_component_that_dies_is_started_again(airflow: LocalAirflow, admin: AirflowApi) -> None:
+    before = airflow.restarts["triggerer"]
+    os.kill(airflow._processes["triggerer"].pid, signal.SIGKILL)
+    end = time.monotonic() + 60
+    while airflow.restarts["triggerer"] == before or admin.health()["triggerer"] != "healthy":
+        assert time.monotonic() < end
+        time.sleep(0.3)
+    airflow.check()
 
 
 def test_a_viewer_looks_and_may_not_trigger(admin: AirflowApi, viewer: AirflowApi) -> None:

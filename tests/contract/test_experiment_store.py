@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from contract.experiment_doubles import ConditionalExperiments
+
 from kenshin.backends.local.experiments import SCHEMA, SqliteExperiments
 from kenshin.backends.local.sqlite import Database
 from kenshin.errors import Conflict

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from contract.lake_doubles import ObjectStore
+
 from kenshin.backends.local.lake import FileLake
 from kenshin.errors import Conflict, InvalidName, NotFound
 

@@ -6,6 +6,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+
 from kenshin.backends.local.ledger import SCHEMA, SqliteLedger
 from kenshin.backends.local.sqlite import Database
 from kenshin.errors import Conflict

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from contract.experiment_doubles import CrampedObservations
+
 from kenshin.backends.local.observations import SCHEMA, SqliteObservations
 from kenshin.backends.local.sqlite import Database
 from kenshin.experiments.observation import observation

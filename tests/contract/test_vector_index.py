@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 from contract.drift_doubles import ManagedIndex, ServerlessIndex
+
 from kenshin.backends.local.index import SCHEMA, SqliteIndex
 from kenshin.backends.local.sqlite import Database
 from kenshin.drift.index import SAMPLE_KEYS, StoredDocument, sample_key

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
+
 from kenshin.days import start_of
 from kenshin.drift.checkup import CHUNK
 from kenshin.drift.history import read_history

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+
 from kenshin.experiments.report import read_report, report_days
 from kenshin.runtime import Runtime
 from kenshin.samples.star import load_star

@@ -6,9 +6,10 @@ import json
 from datetime import UTC, date, datetime
 from types import SimpleNamespace
 
-import kenshin_airflow
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
+
+import kenshin_airflow
 from kenshin.errors import BackendUnavailable, InvalidInput
 
 

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kenshin.days import day_of, days_between, end_of, parse_day, start_of
 from kenshin.errors import InvalidInput
 

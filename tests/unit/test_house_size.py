@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMITS = {"plugins": 400, "dags": 110}
+LIMITS = {"plugins": 400, "dags": 110, "examples": 400, "docker": 400}
 
 
 def files(folder: str) -> list[Path]:

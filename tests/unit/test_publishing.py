@@ -15,6 +15,7 @@ import pytest
 from contract.lake_doubles import ObjectStore
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from kenshin.backends.local.lake import FileLake
 from kenshin.errors import Conflict, InvalidInput, InvalidName, NotFound
 from kenshin.publishing import (

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from kenshin.backends import BACKENDS
 from kenshin.current import current, use
 from kenshin.errors import BackendUnavailable, UnknownScheme

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kenshin.errors import SettingError
 from kenshin.settings import Settings
 from kenshin.urls import PortURL

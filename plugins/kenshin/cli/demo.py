@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from kenshin.days import day_of, parse_day
 from kenshin.drift.cached import CachedEmbedder
 from kenshin.drift.index import StoredDocument
 from kenshin.errors import InvalidInput, NotFound
+from kenshin.experiments import registry
 from kenshin.experiments.observation import ABObservation
 from kenshin.runtime import Runtime
 from kenshin.samples import operations, star
@@ -83,12 +84,28 @@ def _load_star(
         day = day_of(first, runtime.settings.zone) + timedelta(days=NIGHTS - 1)
     experiment, observations = star.load_star(definition, last_day=day, zone=runtime.settings.zone)
     if there is None:
-        runtime.experiments.put(replace(experiment, status="running"), expected=None)
+        registry.create(
+            runtime.experiments,
+            runtime.ledger,
+            experiment.as_dict(),
+            start=True,
+            at=runtime.clock(),
+            by="demo",
+        )
     rows: list[ABObservation] = list(observations)
     task = progress.add_task("STAR trial: observations", total=len(rows))
     remaining = iter(rows)
     while batch := list(islice(remaining, 500)):
-        runtime.observations.write(batch)
+        left: Sequence[ABObservation] = batch
+        while left:
+            result = runtime.observations.write(left)
+            for rejected in result.rejected:
+                raise InvalidInput(
+                    value=rejected.observation.observation_id,
+                    reason=f"the store refuses it ({rejected.reason})",
+                    mend="Load the sample into an embedded store: unset KENSHIN_OBSERVATIONS.",
+                )
+            left = result.unprocessed
         progress.advance(task, len(batch))
     return experiment.experiment_id, len(rows), day
 

@@ -159,9 +159,8 @@ def backfill(
         counts = ", ".join(f"{count} {state}" for state, count in outcome.items()) or "nothing to run"
         say(f"Backfill: {counts}.")
         if skipped:
-            say(
-                f"Not run again: {', '.join(skipped)}. They ran before; --reprocess completed runs them anew."
-            )
+            say(f"Not run: {', '.join(skipped)}.")
+            say("They ran before (--reprocess completed runs them anew) or are not due yet.")
     if set(outcome) - {"success"}:
         raise typer.Exit(1)
 

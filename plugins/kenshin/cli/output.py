@@ -25,7 +25,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 
 def say(text: str) -> None:
     """A line for a person; goes to standard error, so that standard output stays clean for pipes."""
-    errors.print(text)
+    errors.print(text, markup=False)
 
 
 def show_json(body: object) -> None:

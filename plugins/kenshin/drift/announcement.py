@@ -19,8 +19,8 @@ from kenshin.signals.records import DriftMeasured
 
 logger = logging.getLogger(__name__)
 
-RECENT = timedelta(days=13)
-"""CloudWatch refuses points of more than two weeks ago."""
+GRACE = timedelta(days=1)
+"""So long after its end a day is still news: a night that is tried again may pass midnight."""
 
 
 def emit(
@@ -45,21 +45,20 @@ def emit(
         backfill: whether the run fills in history.
 
     Returns:
-        The report's `summary`; ``recorded``; ``drifted``, whether a document did or an alert was raised; and ``news``,
-        whether anybody should act on it.
+        The report's `summary`; ``drifted``, whether a document did or an alert was raised; and ``news``, whether it was
+        recorded and anybody should act on it: a day that was observed, is not long past, and is no backfill.
 
     Raises:
         NotFound: the day was not measured.
     """
     report = read_report(lake, index_name, day)
     log(report)
-    at = min(now, end_of(report.day, zone) - timedelta(microseconds=1))
-    news = report.mode == "observed" and not backfill
-    recorded = news and now - at <= RECENT
-    if recorded:
-        recorder.record(record_of(report, at=at))
+    end = end_of(report.day, zone)
+    news = report.mode == "observed" and not backfill and now < end + GRACE
+    if news:
+        recorder.record(record_of(report, at=min(now, end - timedelta(microseconds=1))))
     drifted = report.alert or report.drifted_count > 0
-    return {**report.summary(), "recorded": recorded, "drifted": drifted, "news": news}
+    return {**report.summary(), "drifted": drifted, "news": news}
 
 
 def record_of(report: DriftReport, *, at: datetime) -> DriftMeasured:

@@ -108,7 +108,7 @@ def draw(
         ``chunks``: the numbers of the chunks to embed, none where a snapshot is reused.
 
     Raises:
-        NotFound: the index does not exist.
+        InvalidInput: the index does not exist.
     """
     snapshot = read_manifest(lake, place(SNAPSHOTS, index_name, day))
     if snapshot is not None:
@@ -116,7 +116,7 @@ def draw(
         return _draw_answer(index_name, day, mode_of(snapshot), drawn=None, chunks=[], reused=True)
     manifest = read_manifest(lake, place(DRAWS, index_name, day))
     if manifest is None:
-        index.describe()
+        _check_exists(index)
         sample = _in_chunks(
             draw_sample(index, size=sample_size, start=start_key(index_name, day), as_of=as_of)
         )
@@ -243,14 +243,21 @@ def compare(lake: Lake, *, index_name: str, day: date, threshold: float) -> dict
     return {**report.summary(), "reused_snapshot": reused}
 
 
+def _check_exists(index: VectorIndex) -> None:
+    try:
+        index.describe()
+    except NotFound as error:
+        raise InvalidInput(value=error.value, reason=error.reason, mend=error.mend) from error
+
+
 def _in_chunks(sample: Sequence[StoredDocument]) -> list[Drawn]:
-    drawn, embeddable = [], 0
-    for document in sample:
-        if status_of(document.text, document.vector, dimensions=None) == "ok":
-            drawn.append(Drawn(document, embeddable // CHUNK))
-            embeddable += 1
-        else:
-            drawn.append(Drawn(document, None))
+    sound = [status_of(each.text, each.vector, dimensions=None) == "ok" for each in sample]
+    # Chunks of equal size: in a tiny one, a single text that the model refuses would pass for a broken model.
+    total, position = sum(sound), 0
+    chunks, drawn = -(-total // CHUNK), []
+    for document, is_sound in zip(sample, sound, strict=True):
+        drawn.append(Drawn(document, position * chunks // total if is_sound else None))
+        position += is_sound
     return drawn
 
 

@@ -14,7 +14,7 @@ from datetime import date, datetime
 from typing import Any
 
 from kenshin.drift.distance import Status, cosine_distances, norm, ranked, status_of
-from kenshin.drift.report import DriftReport, Stratum, by_kind
+from kenshin.drift.report import DriftReport, Stratum, by_kind, stated
 from kenshin.drift.snapshot import Mode, Pair
 
 MOST_SHIFTS = 32
@@ -115,10 +115,10 @@ def compare_pairs(
         fingerprint=fingerprint,
         drawn=len(pairs),
         sample_size=len(valid),
-        mean_drift=_mean(ordered),
-        p50_drift=_ranked(ordered, 50),
-        p95_drift=_ranked(ordered, 95),
-        max_drift=_ranked(ordered, 100),
+        mean_drift=stated(_mean(ordered)),
+        p50_drift=stated(_ranked(ordered, 50)),
+        p95_drift=stated(_ranked(ordered, 95)),
+        max_drift=stated(_ranked(ordered, 100)),
         drifted_ids=tuple(doc_id for doc_id in worst_first if distances[doc_id] > threshold),
         invalid=by_kind(statuses),
         repair_ids=tuple(
@@ -128,10 +128,10 @@ def compare_pairs(
         ),
         embed_errors=statuses.count("embed_error"),
         truncated=sum(pair.truncated for pair in pairs),
-        pair_distance=overall,
-        relative_p50=_ranked(ordered_relative, 50),
-        relative_p95=_ranked(ordered_relative, 95),
-        relative_max=_ranked(ordered_relative, 100),
+        pair_distance=stated(overall),
+        relative_p50=stated(_ranked(ordered_relative, 50)),
+        relative_p95=stated(_ranked(ordered_relative, 95)),
+        relative_max=stated(_ranked(ordered_relative, 100)),
         strata=tuple(
             _figures(name, strata[name], distances, threshold, scales[name]) for name in sorted(strata)
         ),

@@ -27,6 +27,21 @@ SCHEMA = "drift-report/1"
 INVALID_ALERT_PCT = 1.0
 """An alert is raised when a larger share of the sample, in percent, allows no comparison."""
 
+DIGITS = 12
+"""Figures are stated to so many significant digits: further ones are rounding."""
+
+ESTIMATES = (
+    "mean_drift",
+    "p50_drift",
+    "p95_drift",
+    "max_drift",
+    "pair_distance",
+    "relative_p50",
+    "relative_p95",
+    "relative_max",
+)
+"""Figures that the report also keeps unrounded: a verdict must not depend on the rounding of its keys."""
+
 NO_DOCUMENTS = "No documents to check"
 NO_COMPARISONS = "No valid comparisons"
 _Z = 1.959963984540054
@@ -184,6 +199,7 @@ class DriftReport:
             "truncated": self.truncated,
             "fingerprint": self.fingerprint,
             "strata": [_stratum_dict(each) for each in self.strata],
+            "estimates": {name: getattr(self, name) for name in ESTIMATES},
             "drifted_ids": list(self.drifted_ids),
             "repair_ids": list(self.repair_ids),
             "report_key": report_key,
@@ -191,19 +207,18 @@ class DriftReport:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> DriftReport:
-        """Read back what `as_dict` wrote; figures keep its rounding.
+        """Read back what `as_dict` wrote; the strata keep its rounding.
 
         Raises:
             InvalidInput: a key is missing.
         """
         simple = (
-            "index", "mode", "threshold", "fingerprint", "drawn", "sample_size", "mean_drift", "p50_drift",
-            "p95_drift", "max_drift", "embed_errors", "truncated", "pair_distance", "relative_p50", "relative_p95",
-            "relative_max",
+            "index", "mode", "threshold", "fingerprint", "drawn", "sample_size", "embed_errors", "truncated",
         )  # fmt: skip
         try:
             return cls(
                 **{name: raw[name] for name in simple},
+                **{name: raw["estimates"][name] for name in ESTIMATES},
                 day=parse_day(raw["day"]),
                 drifted_ids=tuple(raw["drifted_ids"]),
                 invalid={kind: int(raw["invalid"][kind]) for kind in INVALID_KINDS},
@@ -261,6 +276,11 @@ def read_report(lake: Lake, index_name: str, day: date) -> DriftReport:
             reason="no drift was measured",
             mend=f"Run 'kenshin drift backfill --from {day} --to {day}', or choose another day.",
         ) from error
+
+
+def stated(value: float | None) -> float | None:
+    """A figure to 12 significant digits."""
+    return None if value is None else float(f"{value:.{DIGITS}g}")
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         analyze,
         assign_group,
         get_prompt_version,
+        observe,
         record_observation,
     )
     from kenshin.experiments.experiment import Arm, Experiment
@@ -41,6 +42,7 @@ __all__ = [
     "analyze",
     "assign_group",
     "get_prompt_version",
+    "observe",
     "record_observation",
 ]
 
@@ -49,7 +51,7 @@ _HOMES = {
     "Experiment": "kenshin.experiments.experiment",
     "ABObservation": "kenshin.experiments.observation",
     **dict.fromkeys(
-        ["PromptABTester", "analyze", "assign_group", "get_prompt_version", "record_observation"],
+        ["PromptABTester", "analyze", "assign_group", "get_prompt_version", "observe", "record_observation"],
         "kenshin.experiments.api",
     ),
 }

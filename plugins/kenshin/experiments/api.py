@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from kenshin.current import current
 from kenshin.errors import NotFound
-from kenshin.experiments import registry, tester
-from kenshin.experiments.collect import forget
+from kenshin.experiments import observation, registry, tester
+from kenshin.experiments.collect import mark_arrivals
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.importing import ImportResult, Progress, import_file
 from kenshin.experiments.observation import ABObservation
@@ -27,7 +27,11 @@ class PromptABTester(tester.PromptABTester):
     def __init__(self) -> None:
         runtime = current()
         super().__init__(
-            runtime.experiments, runtime.observations, clock=runtime.clock, zone=runtime.settings.zone
+            runtime.experiments,
+            runtime.observations,
+            runtime.ledger,
+            clock=runtime.clock,
+            zone=runtime.settings.zone,
         )
 
 
@@ -49,7 +53,52 @@ def get_prompt_version(experiment_id: str, session_id: str) -> str:
     return PromptABTester().get_prompt_version(experiment_id, session_id)
 
 
-def record_observation(observation: ABObservation) -> None:
+def observe(
+    *,
+    experiment_id: str,
+    session_id: str,
+    group: str,
+    prompt_version: str,
+    quality_score: float | None = None,
+    latency_ms: float | None = None,
+    timestamp: float | None = None,
+    observation_id: str | None = None,
+    **rest: Any,
+) -> ABObservation:
+    """An observation from what a request knows; its id, day and recording time are stamped here.
+
+    Args:
+        experiment_id: whose.
+        session_id: the unit of analysis.
+        group: in which arm the session was.
+        prompt_version: which prompt answered.
+        quality_score: 0 to 1.
+        latency_ms: in milliseconds.
+        timestamp: when the response was scored, in seconds since the epoch; now unless given.
+        observation_id: makes a repeated observation count once; derived from the content unless given.
+        rest: further fields of `ABObservation`, e.g. ``intent``, ``metrics``, ``trace_id``.
+
+    Raises:
+        InvalidObservation: a value is out of range.
+    """
+    runtime = current()
+    now = runtime.clock()
+    return observation.observation(
+        experiment_id=experiment_id,
+        session_id=session_id,
+        arm=group,
+        prompt_version=prompt_version,
+        observed_at=now if timestamp is None else datetime.fromtimestamp(timestamp, UTC),
+        recorded_at=now,
+        zone=runtime.settings.zone,
+        observation_id=observation_id,
+        quality_score=quality_score,
+        latency_ms=latency_ms,
+        **rest,
+    )
+
+
+def record_observation(seen: ABObservation) -> None:
     """Store an observation; storing it again changes nothing.
 
     Raises:
@@ -57,7 +106,7 @@ def record_observation(observation: ABObservation) -> None:
         InvalidObservation: it does not belong to the experiment.
         BackendUnavailable: the store cannot take it.
     """
-    PromptABTester().record_observation(observation)
+    PromptABTester().record_observation(seen)
 
 
 def analyze(experiment_id: str) -> dict[str, Any]:
@@ -69,9 +118,9 @@ def analyze(experiment_id: str) -> dict[str, Any]:
     return PromptABTester().analyze(experiment_id)
 
 
-def list_experiments() -> Sequence[Versioned[Experiment]]:
+def list_experiments() -> registry.Listing:
     """All experiments, in order of id."""
-    return current().experiments.list()
+    return registry.Listing(tuple(current().experiments.list()))
 
 
 def show_experiment(experiment_id: str) -> Versioned[Experiment]:
@@ -139,21 +188,24 @@ def import_observations(
     runtime = current()
     zone, at = runtime.settings.zone, runtime.clock()
     experiment = registry.find(runtime.experiments, experiment_id)
-    result = import_file(
-        path,
-        experiment,
-        runtime.observations,
-        zone=zone,
-        recorded_at=at,
-        rejects=rejects,
-        progress=progress,
-    )
-    if result.days:
-        registry.backdate(
-            runtime.experiments, runtime.ledger, experiment_id, result.days[0], zone=zone, at=at, by=by
+    days: set[date] = set()
+    try:
+        return import_file(
+            path,
+            experiment,
+            runtime.observations,
+            zone=zone,
+            recorded_at=at,
+            rejects=rejects,
+            progress=progress,
+            days=days,
         )
-        forget(runtime.lake, experiment_id, result.days)
-    return result
+    finally:
+        if days:
+            registry.backdate(
+                runtime.experiments, runtime.ledger, experiment_id, min(days), zone=zone, at=at, by=by
+            )
+            mark_arrivals(runtime.lake, experiment_id, sorted(days), at=runtime.clock())
 
 
 def report(experiment_id: str, day: date) -> ExperimentReport:

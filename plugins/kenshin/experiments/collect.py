@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING
 from kenshin.days import day_of, days_between
 from kenshin.errors import InvalidExperiment
 from kenshin.experiments.experiment import Experiment
-from kenshin.experiments.observation import SHARDS, ABObservation
+from kenshin.experiments.observation import ABObservation
 from kenshin.experiments.store import ObservationStore
 from kenshin.lake import Lake
 from kenshin.parquet import encode
-from kenshin.publishing import MANIFEST, Manifest, partition, publish, read_manifest
+from kenshin.publishing import Manifest, as_json, partition, publish, read_manifest
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 DATASET = "observations"
+ARRIVALS = "arrivals"
+"""Marks of days to which observations were added by an import."""
+
 SCHEMA = "observations/1"
 LATE_DAYS = 2
 """How many days before the last one are read again each night."""
@@ -65,21 +68,36 @@ def collect(
     published = []
     for day in days_between(first_day(experiment, zone), through_day):
         prefix = partition_of(experiment.experiment_id, day, shard)
-        if day < through_day - timedelta(days=LATE_DAYS) and read_manifest(lake, prefix) is not None:
-            continue
+        # Looked up before the store is read: what arrives meanwhile leaves a newer mark for the next night.
+        arrivals = _arrivals(lake, experiment.experiment_id, day)
+        if day < through_day - timedelta(days=LATE_DAYS):
+            before = read_manifest(lake, prefix)
+            if before is not None and dict(before.inputs) == arrivals:
+                continue
         rows = observations_of(store, experiment.experiment_id, day, shard)
         parts = [
             ("parquet", encode(table, schema=SCHEMA, sort_by=["observation_id"])) for table in _tables(rows)
         ]
-        published.append(publish(lake, prefix, parts, schema=SCHEMA))
+        published.append(publish(lake, prefix, parts, schema=SCHEMA, inputs=arrivals))
     return published
 
 
-def forget(lake: Lake, experiment_id: str, days: Sequence[date]) -> None:
-    """Let the next night collect days anew, because observations were added to the store long after them."""
-    lake.delete(
-        [f"{partition_of(experiment_id, day, shard)}/{MANIFEST}" for day in days for shard in range(SHARDS)]
-    )
+def mark_arrivals(lake: Lake, experiment_id: str, days: Iterable[date], *, at: datetime) -> None:
+    """Let the next night collect days anew, because observations were added to the store, maybe long after them.
+
+    To be called when the store holds the observations.
+    """
+    for day in days:
+        lake.put(_mark(experiment_id, day), as_json({"at": at.isoformat()}))
+
+
+def _mark(experiment_id: str, day: date) -> str:
+    return f"{partition(ARRIVALS, experiment=experiment_id, day=day.isoformat())}/mark.json"
+
+
+def _arrivals(lake: Lake, experiment_id: str, day: date) -> dict[str, str]:
+    key = _mark(experiment_id, day)
+    return {ref.key: ref.etag for ref in lake.list(key) if ref.key == key}
 
 
 def observations_of(

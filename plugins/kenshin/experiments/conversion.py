@@ -16,7 +16,7 @@ from kenshin.errors import InvalidName, InvalidObservation
 from kenshin.experiments.admission import admit
 from kenshin.experiments.collect import first_day
 from kenshin.experiments.experiment import Experiment
-from kenshin.experiments.observation import ABObservation, observation
+from kenshin.experiments.observation import ABObservation, content_id, observation
 from kenshin.experiments.reading import Row, Unreadable
 
 ALIASES = {"group": "arm", "timestamp": "observed_at"}
@@ -132,24 +132,28 @@ class Converter:
         observed_at = _instant(cells, "observed_at")
         if not self._earliest <= observed_at <= self._latest:
             raise BadRow("observed_at", cells["observed_at"], self._implausible(observed_at))
+        said: dict[str, Any] = {
+            "session_id": _text(cells, "session_id"),
+            "arm": arm,
+            "observed_at": observed_at,
+            **{
+                name: _text(cells, name) for name in ("prompt_version", "intent", "trace_id") if name in cells
+            },
+            **{name: _number(name, cells[name]) for name in ("quality_score", "latency_ms") if name in cells},
+            **({"phase": _whole(cells, "phase", self._experiment.phase)} if "phase" in cells else {}),
+            "metrics": _figures(cells, "metrics"),
+            "covariates": _figures(cells, "covariates"),
+        }
+        experiment_id = _text(cells, "experiment_id", self._experiment.experiment_id)
+        identity = (
+            _text(cells, "observation_id") if "observation_id" in cells else content_id(experiment_id, said)
+        )
         return observation(
-            observation_id=_text(cells, "observation_id") if "observation_id" in cells else None,
-            experiment_id=_text(cells, "experiment_id", self._experiment.experiment_id),
-            session_id=_text(cells, "session_id"),
-            arm=arm,
-            prompt_version=_text(cells, "prompt_version", self._versions[arm]),
-            observed_at=observed_at,
+            observation_id=identity,
+            experiment_id=experiment_id,
             recorded_at=_instant(cells, "recorded_at") if "recorded_at" in cells else self._recorded_at,
             zone=self._zone,
-            phase=_whole(cells, "phase", self._experiment.phase),
-            intent=_text(cells, "intent") if "intent" in cells else None,
-            trace_id=_text(cells, "trace_id") if "trace_id" in cells else None,
-            quality_score=_number("quality_score", cells["quality_score"])
-            if "quality_score" in cells
-            else None,
-            latency_ms=_number("latency_ms", cells["latency_ms"]) if "latency_ms" in cells else None,
-            metrics=_figures(cells, "metrics"),
-            covariates=_figures(cells, "covariates"),
+            **{"prompt_version": self._versions[arm], "phase": self._experiment.phase, **said},
         )
 
     def _implausible(self, observed_at: datetime) -> str:
@@ -197,6 +201,8 @@ def _instant(cells: Mapping[str, Any], field: str) -> datetime:
         raise BadRow(field, None, "it is missing")
     try:
         instant = _parsed(value)
+        if instant.tzinfo is not None:
+            instant = instant.astimezone(UTC)
     except (ValueError, OverflowError, OSError, TypeError) as error:
         reason = "neither seconds since the epoch nor an instant like 2026-11-05T10:00:00+09:00"
         raise BadRow(field, value, reason) from error

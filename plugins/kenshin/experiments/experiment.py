@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
@@ -13,6 +13,7 @@ from kenshin.errors import InvalidExperiment, KenshinError
 Status = Literal["draft", "running", "concluded", "cancelled"]
 CONTROL = "A"
 MINIMUM_SESSIONS = 30
+EARLIEST, LATEST = 946_684_800, 7_258_118_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,8 @@ class Experiment:
             self._refuse("status", f"not one of {', '.join(get_args(Status))}")
         for name in ("created_at", "concluded_at"):
             instant = getattr(self, name)
-            if instant is not None and (not isinstance(instant, int | float) or not math.isfinite(instant)):
-                self._refuse(name, "not an instant in seconds since the epoch")
+            if instant is not None and instant != 0 and not _is_instant(instant):
+                self._refuse(name, "not an instant in seconds since the epoch, from 2000 to 2200")
         if isinstance(self.phase, bool) or not isinstance(self.phase, int) or self.phase < 1:
             self._refuse("phase", "phases count from 1")
         self._check_arms()
@@ -179,10 +180,9 @@ class Experiment:
         )
 
 
+def _is_instant(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and EARLIEST <= value <= LATEST
+
+
 def _is_share(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
-
-
-def arms_of(experiments: Sequence[Experiment]) -> dict[str, tuple[str, ...]]:
-    """The arms of several experiments by id."""
-    return {experiment.experiment_id: experiment.arm_names() for experiment in experiments}

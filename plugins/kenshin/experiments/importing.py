@@ -65,6 +65,7 @@ def import_file(
     recorded_at: datetime,
     rejects: Path,
     progress: Progress = lambda done, total: None,
+    days: set[date] | None = None,
 ) -> ImportResult:
     """Import a CSV, JSONL or Parquet file; doing it again changes nothing.
 
@@ -76,6 +77,7 @@ def import_file(
         recorded_at: when they are recorded, where the file does not say.
         rejects: where refused rows go, one JSON object a line: row, column, value, reason.
         progress: is told how many rows of how many are done.
+        days: gets the days that hold imported observations, also where the import breaks off.
 
     Raises:
         InvalidInput: the file cannot be used; nothing is written.
@@ -85,7 +87,7 @@ def import_file(
     ignored = _ignored_columns(file)
     converter = Converter(experiment, zone=zone, recorded_at=recorded_at)
     read = stored = duplicates = 0
-    days: set[date] = set()
+    days = set() if days is None else days
     with _RejectFile(rejects) as refusals:
         rows = file.rows()
         while batch := list(islice(rows, BATCH_ROWS)):
@@ -99,11 +101,11 @@ def import_file(
                 else:
                     observations.append(made)
                     numbers[made.observation_id] = row.number
+            days.update(each.day for each in observations)
             result = _write(store, observations)
             for refusal in result.rejected:
                 name = refusal.observation.observation_id
                 refusals.add(numbers[name], None, name, refusal.reason)
-            days.update(each.day for each in observations)
             read, stored = read + len(batch), stored + result.stored
             duplicates += result.duplicates
             progress(read, file.total)

@@ -8,14 +8,15 @@ time: what it writes is keyed by experiment, day and shard, and published whole.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
 from kenshin.days import days_between, parse_day
 from kenshin.errors import InvalidInput
-from kenshin.experiments.aggregate import read_statistics, reduce
+from kenshin.experiments.aggregate import SESSIONS, STATISTICS, read_statistics, reduce
 from kenshin.experiments.analysis import ExperimentAnalysis
 from kenshin.experiments.analysis import analyse as analyse_statistics
+from kenshin.experiments.collect import DATASET as OBSERVATIONS
 from kenshin.experiments.collect import collect, first_day
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.observation import SHARDS
@@ -24,11 +25,15 @@ from kenshin.experiments.report import compose, publish_report
 from kenshin.experiments.store import ExperimentStore, ObservationStore
 from kenshin.experiments.sufficient import SCORE
 from kenshin.lake import Lake
+from kenshin.publishing import partition, sweep
 from kenshin.signals.recorder import Recorder
 from kenshin.signals.records import ExperimentAnalysed
 
 MOST_ITEMS = 1000
 """Airflow maps a task over at most 1,024 items unless it is told otherwise."""
+
+SWEPT_DAYS = 14
+"""Parts that were replaced lie in the days that a night reads again; a week later they are removed."""
 
 _SUMMARY_LEAVES_OUT = ("arms", "comparisons", "estimates")
 
@@ -145,6 +150,7 @@ def analyse(
     )
     if not dry_run:
         publish_report(lake, report)
+        _sweep(lake, experiment.experiment_id, through_day, now=at)
         for record in records_of(analysis, day=through_day, at=at, report_key=report.report_key):
             recorder.record(record)
     figures = {name: value for name, value in analysis.as_dict().items() if name not in _SUMMARY_LEAVES_OUT}
@@ -155,6 +161,12 @@ def analyse(
         "published": not dry_run,
         "report_key": report.report_key,
     }
+
+
+def _sweep(lake: Lake, experiment_id: str, through_day: date, *, now: datetime) -> None:
+    for dataset in (OBSERVATIONS, SESSIONS, STATISTICS):
+        for day in days_between(through_day - timedelta(days=SWEPT_DAYS), through_day):
+            sweep(lake, f"{partition(dataset, experiment=experiment_id, day=day.isoformat())}/", now=now)
 
 
 def records_of(

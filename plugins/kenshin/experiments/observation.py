@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from hashlib import sha256
 
 from kenshin import names
@@ -65,6 +65,9 @@ class ABObservation:
             instant = getattr(self, what)
             if not isinstance(instant, datetime) or instant.tzinfo is None:
                 raise _refused(what, instant, "needs an instant with a time zone")
+        # Zones differ from UTC by less than a day.
+        if abs(self.observed_at.date() - self.day) > timedelta(days=1):
+            raise _refused("day", self.day, "not the day on which it was observed, in any time zone")
         if isinstance(self.phase, bool) or not isinstance(self.phase, int) or self.phase < 1:
             raise _refused("phase", self.phase, "phases count from 1")
         if self.quality_score is not None and not (
@@ -96,6 +99,11 @@ class ABObservation:
         """The arm, under the proof of concept's name for it."""
         return self.arm
 
+    @property
+    def timestamp(self) -> float:
+        """`observed_at` in seconds since the epoch, as the proof of concept has it."""
+        return self.observed_at.timestamp()
+
 
 def observation(
     *,
@@ -116,9 +124,8 @@ def observation(
     """
     day = day_of(observed_at, zone)
     if observation_id is None:
-        content = (experiment_id, session_id, arm, prompt_version, observed_at.astimezone(UTC).isoformat())
-        extra = sorted((name, repr(value)) for name, value in rest.items())
-        observation_id = sha256(repr((content, extra)).encode()).hexdigest()[:32]
+        said = {"session_id": session_id, "arm": arm, "prompt_version": prompt_version, **rest}
+        observation_id = content_id(experiment_id, {**said, "observed_at": observed_at.astimezone(UTC)})
     return ABObservation(
         observation_id=observation_id,
         experiment_id=experiment_id,
@@ -130,6 +137,12 @@ def observation(
         day=day,
         **rest,  # type: ignore[arg-type]
     )
+
+
+def content_id(experiment_id: str, said: Mapping[str, object]) -> str:
+    """An observation's id where it comes without one: a hash of what it says, and of nothing that was filled in."""
+    content = sorted((name, repr(value)) for name, value in said.items() if value is not None)
+    return sha256(repr((experiment_id, content)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def shard_of(session_id: str) -> int:

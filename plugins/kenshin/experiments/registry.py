@@ -6,9 +6,10 @@ same entry when it is told twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kenshin.days import start_of
 from kenshin.errors import ExperimentNotFound, InvalidExperiment, InvalidInput
@@ -17,6 +18,32 @@ from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.store import ExperimentStore
 from kenshin.ledger import Ledger, LedgerEntry
 from kenshin.ports import Versioned
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Experiments in order of id."""
+
+    experiments: tuple[Versioned[Experiment], ...]
+
+    def __iter__(self) -> Iterator[Versioned[Experiment]]:
+        return iter(self.experiments)
+
+    def __len__(self) -> int:
+        return len(self.experiments)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row an experiment: its definition and version."""
+        return [{**each.value.as_dict(), "version": each.version} for each in self.experiments]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The rows as a DataFrame."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows())
 
 
 def find_version(store: ExperimentStore, experiment_id: str) -> Versioned[Experiment]:

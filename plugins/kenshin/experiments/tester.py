@@ -14,9 +14,10 @@ from kenshin.experiments.analysis import ExperimentAnalysis, analyse
 from kenshin.experiments.collect import first_day, observations_of
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.observation import SHARDS, ABObservation
-from kenshin.experiments.registry import find
+from kenshin.experiments.registry import create, find
 from kenshin.experiments.store import ExperimentStore, ObservationStore
 from kenshin.experiments.sufficient import of_observations
+from kenshin.ledger import Ledger
 
 
 class PromptABTester:
@@ -25,6 +26,7 @@ class PromptABTester:
     Args:
         experiments: the registry.
         observations: the observation store.
+        ledger: is told of what is created.
         clock: answers the present instant, aware.
         zone: whose dates the days are.
     """
@@ -33,12 +35,14 @@ class PromptABTester:
         self,
         experiments: ExperimentStore,
         observations: ObservationStore,
+        ledger: Ledger,
         *,
         clock: Callable[[], datetime],
         zone: tzinfo,
     ) -> None:
         self._experiments = experiments
         self._observations = observations
+        self._ledger = ledger
         self._clock = clock
         self._zone = zone
 
@@ -55,15 +59,15 @@ class PromptABTester:
             InvalidExperiment: the definition contradicts itself.
             Conflict: the experiment exists already.
         """
-        experiment = Experiment(
-            experiment_id=experiment_id,
-            prompt_a_version=prompt_a_version,
-            prompt_b_version=prompt_b_version,
-            traffic_split=traffic_split,
-            created_at=self._clock().timestamp(),
-        )
-        self._experiments.put(experiment, expected=None)
-        return experiment
+        definition = {
+            "experiment_id": experiment_id,
+            "prompt_a_version": prompt_a_version,
+            "prompt_b_version": prompt_b_version,
+            "traffic_split": traffic_split,
+        }
+        return create(
+            self._experiments, self._ledger, definition, start=True, at=self._clock(), by="PromptABTester"
+        ).value
 
     def assign_group(self, experiment_id: str, session_id: str) -> str:
         """The session's arm; raises ExperimentNotFound."""

@@ -86,6 +86,8 @@ class Recorder:
         self.flush(self._exit_deadline_s)
         self._closed = True
         self._wake.set()
+        if self.dropped:
+            logger.warning("%d records could not be carried out and are lost", self.dropped)
         for sink in self.sinks:
             try:
                 sink.close()

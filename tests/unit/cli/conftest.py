@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kenshin.cli.app import run
 from kenshin.current import use
 from kenshin.runtime import Runtime

@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
-from kenshin.cli.airflow_api import AirflowApi, TaskInstance, whole_days
+
+from kenshin.cli.airflow_api import AirflowApi, DatabaseLocked, TaskInstance, whole_days
 from kenshin.errors import BackendUnavailable, Conflict, InvalidInput, KenshinError, NotFound, SettingError
 
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -265,7 +266,7 @@ def test_the_log_of_a_mapped_task_ends_with_what_went_wrong(server: Airflow, api
         (403, "Forbidden", BackendUnavailable),
         (404, "no such DAG", NotFound),
         (409, {"reason": "Unique constraint violation"}, Conflict),
-        (503, "Database is locked", BackendUnavailable),
+        (503, "Database is locked", DatabaseLocked),
     ],
 )
 def test_a_refusal_names_value_reason_and_mend(
@@ -311,3 +312,20 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
 def test_an_address_that_is_none_is_refused_at_once(address: str) -> None:
     with pytest.raises(SettingError):
         AirflowApi(address, "admin", "right")
+
+
+def test_a_backfill_that_meets_a_locked_database_is_asked_for_again(
+    server: Airflow, api: AirflowApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [DatabaseLocked(value="x", reason="locked", mend="Again."), {"id": 3}]
+
+    def post(path: str, body: object) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(api, "post_json", post)
+    monkeypatch.setattr("kenshin.cli.airflow_api.clock.sleep", lambda seconds: None)
+    assert api._post_backfill(DRIFT, {}) == {"id": 3}
+    assert answers == []

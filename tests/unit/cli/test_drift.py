@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 import pytest
+
 from kenshin.cli.airflow_api import Backfill, Run
 from kenshin.cli.drift import DAG_ID
 from kenshin.days import day_of

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from contract.drift_doubles import DictCache, FakeEmbedder, ManagedIndex
 from contract.lake_doubles import ObjectStore
+
 from kenshin.drift import checkup
 from kenshin.drift.index import StoredDocument
 from kenshin.drift.report import read_report

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from contract.drift_doubles import FakeEmbedder
+
 from kenshin.drift.announcement import emit
 from kenshin.errors import NotFound
 from kenshin.signals.memory import MemorySink
@@ -45,7 +46,7 @@ def drifted(make_house, make_document):
 
 def test_an_observed_day_is_recorded_with_the_reports_figures(drifted, tell, sink):
     answer = tell(drifted)
-    assert (answer["recorded"], answer["drifted"], answer["news"]) == (True, True, True)
+    assert (answer["drifted"], answer["news"]) == (True, True)
     [record] = sink.records
     assert record.at == NOW
     for name in (
@@ -65,25 +66,25 @@ def test_an_observed_day_is_recorded_with_the_reports_figures(drifted, tell, sin
 def test_a_sound_day_is_recorded_and_asks_for_nothing(make_house, tell):
     house = make_house(50)
     house.run()
-    assert (tell(house)["recorded"], tell(house)["drifted"]) == (True, False)
+    assert (tell(house)["news"], tell(house)["drifted"]) == (True, False)
 
 
 def test_a_backfill_records_nothing_and_is_no_news(drifted, tell, sink):
     answer = tell(drifted, backfill=True)
-    assert (answer["recorded"], answer["news"], sink.records) == (False, False, [])
+    assert (answer["news"], sink.records) == (False, [])
 
 
 def test_a_reconstructed_day_records_nothing(make_house, tell, sink):
     house = make_house(20)
     house.run(mode="reconstructed")
     answer = tell(house)
-    assert (answer["recorded"], answer["news"], sink.records) == (False, False, [])
+    assert (answer["news"], sink.records) == (False, [])
 
 
 def test_a_rerun_of_yesterday_bears_yesterdays_time_and_one_of_long_ago_is_not_recorded(drifted, tell, sink):
-    assert tell(drifted, now=NOW + timedelta(days=1))["recorded"]
+    assert tell(drifted, now=NOW + timedelta(days=1))["news"]
     assert sink.records[0].at == datetime(2026, 11, 5, 23, 59, 59, 999999, tzinfo=ZONE)
-    assert not tell(drifted, now=NOW + timedelta(days=15))["recorded"]
+    assert not tell(drifted, now=NOW + timedelta(days=2))["news"]
     assert len(sink.records) == 1
 
 

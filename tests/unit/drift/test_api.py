@@ -6,9 +6,10 @@ import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-import kenshin.drift
 import numpy as np
 import pytest
+
+import kenshin.drift
 from kenshin.current import use
 from kenshin.drift import api
 from kenshin.drift.index import StoredDocument
@@ -79,7 +80,7 @@ def test_a_past_day_is_reconstructed_and_not_recorded(runtime):
 
 
 def test_an_unknown_index_is_not_found(runtime):
-    with pytest.raises(NotFound, match="mangaassist-products"):
+    with pytest.raises(InvalidInput, match="mangaassist-products"):
         api.check_drift(index="unknown")
     with pytest.raises(NotFound):
         api.report()

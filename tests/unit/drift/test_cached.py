@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from contract.drift_doubles import DictCache, FakeEmbedder
+
 from kenshin.drift.cached import CachedEmbedder
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
+
 from kenshin.drift.distance import (
     INVALID_KINDS,
     cosine_distance,

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from contract.drift_doubles import FakeEmbedder
+
 from kenshin.drift.history import DriftDay, newest_day, read_history, worst_documents
 from kenshin.drift.report import read_report
 from kenshin.errors import InvalidInput, NotFound

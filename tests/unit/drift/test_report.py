@@ -10,10 +10,11 @@ import pytest
 from contract.lake_doubles import ObjectStore
 from hypothesis import given
 from hypothesis import strategies as st
+from statsmodels.stats.proportion import proportion_confint
+
 from kenshin.drift.report import DriftReport, Stratum, publish_report, read_report, wilson
 from kenshin.errors import InvalidInput, NotFound
 from kenshin.publishing import as_json
-from statsmodels.stats.proportion import proportion_confint
 
 REPORT = DriftReport(
     index="products",
@@ -112,3 +113,10 @@ def test_a_frame_holds_the_single_figures():
     assert frame.loc[0, "p95_drift"] == 0.1931
     assert frame.loc[0, "invalid_zero"] == 1
     assert "drifted_ids" not in frame.columns
+
+
+def test_the_verdict_does_not_depend_on_the_rounding_of_its_keys():
+    near = replace(REPORT, p95_drift=0.15003, invalid=dict.fromkeys(REPORT.invalid, 0))
+    assert near.as_dict()["p95_drift"] == 0.15
+    assert near.alert
+    assert DriftReport.from_dict(json.loads(as_json(near.as_dict()))).alert

@@ -10,6 +10,7 @@ import pytest
 from contract.drift_doubles import ManagedIndex, ServerlessIndex
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kenshin.drift.index import SAMPLE_KEYS, StoredDocument, sample_key
 from kenshin.drift.sampling import PAGE, draw_sample, start_key
 from kenshin.errors import InvalidInput

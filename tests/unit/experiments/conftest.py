@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from kenshin.current import use
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.observation import ABObservation, observation

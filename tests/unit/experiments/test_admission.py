@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from kenshin.errors import InvalidObservation
 from kenshin.experiments.admission import admit
 

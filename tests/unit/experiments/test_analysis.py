@@ -4,12 +4,13 @@ import json
 import random
 
 import pytest
+from scipy import stats
+
 from kenshin.experiments.analysis import ExperimentAnalysis, analyse
 from kenshin.experiments.experiment import Arm
 from kenshin.experiments.stats.ratio import RatioStatistics
 from kenshin.experiments.stats.welch import welch
 from kenshin.experiments.sufficient import Cell, Statistics, of_observations
-from scipy import stats
 
 POC_KEYS = [
     "experiment_id",

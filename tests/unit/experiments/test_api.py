@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+
 from kenshin.errors import ExperimentNotFound, NotFound
 from kenshin.experiments import api, night
 from kenshin.experiments.collect import first_day

@@ -6,11 +6,16 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kenshin.experiments.assignment import assign, bucket, prompt_version
 from kenshin.experiments.experiment import Arm, Experiment
 
 THREE = Experiment(
-    "three", "v1", "v2", arms=(Arm("A", "v1", 0.5), Arm("B", "v2", 0.2), Arm("C", "v3", 0.3)), created_at=1.0
+    "three",
+    "v1",
+    "v2",
+    arms=(Arm("A", "v1", 0.5), Arm("B", "v2", 0.2), Arm("C", "v3", 0.3)),
+    created_at=1_794_000_000.0,
 )
 
 

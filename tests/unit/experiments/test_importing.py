@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from contract.experiment_doubles import CrampedObservations, FullObservations
+
 from kenshin.errors import BackendUnavailable, InvalidInput
 from kenshin.experiments.collect import observations_of, to_table
 from kenshin.experiments.importing import import_file

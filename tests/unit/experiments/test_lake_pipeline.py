@@ -16,10 +16,11 @@ import pytest
 from contract.experiment_doubles import CrampedObservations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from kenshin.errors import InvalidExperiment, NotFound
 from kenshin.experiments import night
 from kenshin.experiments.aggregate import read_statistics, reduce
-from kenshin.experiments.collect import collect, first_day, forget, partition_of
+from kenshin.experiments.collect import collect, first_day, mark_arrivals, partition_of
 from kenshin.experiments.observation import SHARDS
 from kenshin.experiments.report import read_report
 from kenshin.experiments.sufficient import Statistics, merged, of_observations
@@ -211,9 +212,7 @@ def test_a_delta_adds_over_days_and_carries_its_covariate(experiment, seen, zone
     assert (total.n, total.count, total.sum, total.sum_sq) == (1, 3, 2.0, 4.0)
 
 
-def test_late_arrivals_count_within_three_days_and_older_ones_after_forgetting(
-    experiment, seen, zone, runtime
-):
+def test_late_arrivals_count_within_three_days_and_older_ones_after_a_mark(experiment, seen, zone, runtime):
     through = FIRST + timedelta(days=4)
     shard = seen("x", "s").shard
     write(runtime.observations, [seen("0", "s", day=day) for day in range(5)])
@@ -227,7 +226,7 @@ def test_late_arrivals_count_within_three_days_and_older_ones_after_forgetting(
     assert counted().count == 5
     write(runtime.observations, [seen("late", "s", day=day) for day in range(5)])
     assert counted().count == 8
-    forget(runtime.lake, "exp", [FIRST, FIRST + timedelta(days=1)])
+    mark_arrivals(runtime.lake, "exp", [FIRST, FIRST + timedelta(days=1)], at=runtime.clock())
     assert counted().count == 10
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import date, timedelta
 
 import pytest
+
 from kenshin.errors import ExperimentNotFound, InvalidInput
 from kenshin.experiments import night
 from kenshin.experiments.report import report_days
@@ -118,3 +120,28 @@ def test_a_dry_run_leaves_no_report_and_no_record(runtime, experiment, zone):
     assert (summary["status"], summary["published"]) == ("insufficient_data", False)
     assert sink.records == []
     assert report_days(runtime.lake, "exp") == []
+
+
+def test_a_night_removes_what_was_replaced_more_than_a_week_ago(runtime, experiment, seen, zone):
+    runtime.experiments.put(experiment, expected=None)
+
+    def work():
+        for item in plan(runtime, zone):
+            night.collect_shards(runtime.experiments, runtime.observations, runtime.lake, item, zone=zone)
+            night.reduce_shards(runtime.experiments, runtime.lake, item, zone=zone)
+        (item,) = night.experiments_of(plan(runtime, zone))
+        at = runtime.clock()
+        night.analyse(
+            runtime.experiments, runtime.lake, runtime.recorder, item, zone=zone, at=at, dry_run=False
+        )
+        return set((runtime.settings.home / "lake" / "observations").rglob("*.parquet"))
+
+    runtime.observations.write([seen("first", "s")])
+    (replaced,) = work()
+    runtime.observations.write([seen("late", "s")])
+    assert len(work()) == 2
+    long_ago = (runtime.clock() - timedelta(days=8)).timestamp()
+    for part in work():
+        os.utime(part, (long_ago, long_ago))
+    (kept,) = work()
+    assert kept != replaced

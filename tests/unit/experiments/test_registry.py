@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 import pytest
+
 from kenshin.errors import Conflict, ExperimentNotFound, InvalidExperiment, InvalidInput
 from kenshin.experiments import registry
 
@@ -36,8 +37,8 @@ def test_a_life_from_draft_to_winner_is_in_the_ledger(ports):
 
 
 def test_starting_at_once(ports):
-    made = registry.create(*ports, {**DEFINITION, "created_at": 5e8}, start=True, **WHO)
-    assert (made.value.status, made.value.created_at) == ("running", 5e8)
+    made = registry.create(*ports, {**DEFINITION, "created_at": 1.5e9}, start=True, **WHO)
+    assert (made.value.status, made.value.created_at) == ("running", 1.5e9)
     assert kinds(ports[1]) == ["created", "started"]
 
 

@@ -4,6 +4,7 @@ import json
 from datetime import date, timedelta
 
 import pytest
+
 from kenshin.days import days_between
 from kenshin.errors import InvalidInput, NotFound
 from kenshin.experiments.analysis import analyse

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from kenshin.experiments.sufficient import Cell, Statistics, merged, of_observations
 
 

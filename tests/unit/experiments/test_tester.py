@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import kenshin
 import pytest
+
+import kenshin
 from kenshin.errors import Conflict, ExperimentNotFound, InvalidObservation
 from kenshin.experiments import PromptABTester, analyze, assign_group, get_prompt_version, record_observation
 from kenshin.experiments import tester as pure
@@ -11,7 +12,9 @@ from kenshin.experiments import tester as pure
 
 @pytest.fixture
 def tester(runtime, zone):
-    return pure.PromptABTester(runtime.experiments, runtime.observations, clock=runtime.clock, zone=zone)
+    return pure.PromptABTester(
+        runtime.experiments, runtime.observations, runtime.ledger, clock=runtime.clock, zone=zone
+    )
 
 
 def test_the_story_of_the_proof_of_concept(tester, seen, runtime):

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 from contract.drift_doubles import DictCache, FakeEmbedder
+
 from kenshin.days import day_of
 from kenshin.drift.cached import CachedEmbedder
 from kenshin.drift.distance import status_of

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 import statsmodels.api as sm
+
 from kenshin.days import day_of, days_between
 from kenshin.experiments.admission import admit
 from kenshin.experiments.analysis import analyse

@@ -4,6 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
 from kenshin.signals.catalogue import CATALOGUE, DIMENSIONS, as_markdown, metrics_of
 from kenshin.signals.records import RECORD_TYPES
 

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
+
 from kenshin.backends import Opening
 from kenshin.backends.local.emf import EmfFiles, open_emf
 from kenshin.clients import Boto3Clients

@@ -30,19 +30,21 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """A connection to read from."""
-        yield self._connection()
+        with self._translated():
+            yield self._connection()
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """A connection inside a transaction that holds the write lock from its start; an error rolls it back."""
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.rollback()
-            raise
-        connection.commit()
+        with self._translated():
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -50,6 +52,19 @@ class Database:
         if connection is not None and self._local.pid == os.getpid():
             connection.close()
         self._local = threading.local()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise
+        except sqlite3.DatabaseError as error:
+            raise BackendUnavailable(
+                value=str(self._path),
+                reason=f"SQLite failed ({error})",
+                mend="Try again; if it stays, check the disk, and that the file is a database of Kenshin.",
+            ) from error
 
     def _connection(self) -> sqlite3.Connection:
         # A connection must not cross a fork: SQLite's locks belong to the process that took them.

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from kenshin.backends import Opening, open_port
 from kenshin.backends.local.index import SCHEMA, SqliteIndex
 from kenshin.backends.local.sqlite import Database

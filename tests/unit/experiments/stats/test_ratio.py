@@ -7,6 +7,7 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kenshin.errors import InvalidInput
 from kenshin.experiments.stats.ratio import RatioStatistics
 

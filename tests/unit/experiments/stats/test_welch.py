@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
+
 from kenshin.errors import InvalidInput
 from kenshin.experiments.stats.ratio import RatioStatistics
 from kenshin.experiments.stats.welch import welch
-from scipy import stats
 
 
 def single(values):
