@@ -1,0 +1,50 @@
+"""What the README shows must run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from kenshin.current import use
+from kenshin.experiments.api import create_experiment
+from kenshin.runtime import Runtime
+from kenshin.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_python_example_runs(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    runtime = Runtime(Settings.from_env({"KENSHIN_HOME": str(tmp_path)}))
+    names: dict[str, object] = {}
+    with use(runtime):
+        definition = {"experiment_id": "greeting-v2", "prompt_a_version": "1.4", "prompt_b_version": "2.0"}
+        create_experiment(definition, start=True)
+        exec(code, names)  # noqa: S102
+        day = runtime.clock().astimezone(runtime.settings.zone).date()
+        stored = [runtime.observations.read("greeting-v2", day, shard).items for shard in range(16)]
+    assert names["version"] in ("1.4", "2.0")
+    assert sum(map(len, stored)) == 1
+
+
+def test_every_setting_is_named():
+    source = (ROOT / "plugins" / "kenshin" / "settings.py").read_text(encoding="utf-8")
+    settings = set(re.findall(r'"(KENSHIN_[A-Z_]+)"', source))
+    shown = README.replace(
+        "`KENSHIN_AIRFLOW_URL`, `…_USER`, `…_PASSWORD`",
+        "KENSHIN_AIRFLOW_URL KENSHIN_AIRFLOW_USER KENSHIN_AIRFLOW_PASSWORD",
+    )
+    assert {name for name in settings if name not in shown} == set()
+
+
+def test_every_file_and_picture_is_there():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_cluster_passes_every_setting_on():
+    source = (ROOT / "plugins" / "kenshin" / "settings.py").read_text(encoding="utf-8")
+    cluster = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    settings = {name for name in re.findall(r'"(KENSHIN_[A-Z_]+)"', source) if "AIRFLOW" not in name}
+    assert {name for name in settings if f"{name}:" not in cluster} == set()
