@@ -13,6 +13,7 @@ ARGS ?=
 export UV_CACHE_DIR := $(CURDIR)/$(TOOLS)/cache
 export UV_LINK_MODE := hardlink
 export UV_PYTHON_DOWNLOADS := never
+export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV
 unexport PYTHONPATH
 unexport PYTHONHOME
@@ -26,7 +27,7 @@ TEST_ENV := mkdir -p var/tmp && TMPDIR=$(CURDIR)/var/tmp AIRFLOW_HOME=$(CURDIR)/
 define install
 	$(UV) pip $(2) $(3) --quiet --python $(1) --require-hashes || { \
 	  echo "uv could not install $(3); trying pip, which takes some minutes longer." >&2; \
-	  $(TOOLS)/bin/python -m pip --python $(1) install --quiet --no-cache-dir --require-hashes -r $(3); }
+	  $(TOOLS)/bin/python -m pip --python $(1) install --quiet --no-cache-dir --no-deps --require-hashes -r $(3); }
 endef
 define install_kenshin
 	$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
