@@ -12,11 +12,13 @@ from kenshin.experiments import assignment
 from kenshin.experiments.admission import admit
 from kenshin.experiments.analysis import ExperimentAnalysis, analyse
 from kenshin.experiments.collect import first_day, observations_of
+from kenshin.experiments.definitions import Definitions
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.observation import SHARDS, ABObservation
 from kenshin.experiments.registry import find
 from kenshin.experiments.store import ExperimentStore, ObservationStore
 from kenshin.experiments.sufficient import of_observations
+from kenshin.ports import Versioned
 
 
 class PromptABTester:
@@ -27,6 +29,7 @@ class PromptABTester:
         observations: the observation store.
         clock: answers the present instant, aware.
         zone: whose dates the days are.
+        definitions: what the process knows of the registry; without it, each assignment asks the registry.
     """
 
     def __init__(
@@ -36,11 +39,13 @@ class PromptABTester:
         *,
         clock: Callable[[], datetime],
         zone: tzinfo,
+        definitions: Definitions | None = None,
     ) -> None:
         self._experiments = experiments
         self._observations = observations
         self._clock = clock
         self._zone = zone
+        self._definitions = definitions
 
     def create_experiment(
         self,
@@ -62,15 +67,27 @@ class PromptABTester:
             traffic_split=traffic_split,
             created_at=self._clock().timestamp(),
         )
-        self._experiments.put(experiment, expected=None)
+        version = self._experiments.put(experiment, expected=None)
+        if self._definitions is not None:
+            self._definitions.learn(Versioned(experiment, version))
         return experiment
 
     def assign_group(self, experiment_id: str, session_id: str) -> str:
         """The session's arm; raises ExperimentNotFound."""
+        if self._definitions is not None:
+            return self._definitions.assign_group(experiment_id, session_id)
         return assignment.assign(find(self._experiments, experiment_id), session_id)
 
-    def get_prompt_version(self, experiment_id: str, session_id: str) -> str:
-        """The prompt version of the session's arm, or the winner's; raises ExperimentNotFound."""
+    def get_prompt_version(
+        self, experiment_id: str, session_id: str, default: str | None = None
+    ) -> str | None:
+        """The prompt version of the session's arm, or the winner's; raises ExperimentNotFound.
+
+        The `default` is for an experiment that has not started or is cancelled, and for one whose definition the
+        process has not read yet.
+        """
+        if self._definitions is not None:
+            return self._definitions.get_prompt_version(experiment_id, session_id, default)
         return assignment.prompt_version(find(self._experiments, experiment_id), session_id)
 
     def record_observation(self, observation: ABObservation) -> None:
