@@ -60,7 +60,12 @@ def assign_group(experiment_id: str, session_id: str, default: str | None = None
     Raises:
         ExperimentNotFound: the registry was read, and does not know the experiment.
     """
-    return current().definitions.assign_group(experiment_id, session_id, default)
+    definitions = current().definitions
+    try:
+        arm = definitions.arms[experiment_id]
+    except KeyError:
+        return definitions.assign_group(experiment_id, session_id, default)
+    return arm(session_id)
 
 
 @overload

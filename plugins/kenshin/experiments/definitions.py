@@ -14,7 +14,14 @@ from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
 from kenshin.errors import ExperimentNotFound
-from kenshin.experiments.assignment import Assigner, Assignment, assigner, assignment, prompt_version
+from kenshin.experiments.assignment import (
+    Assignment,
+    assigner,
+    assignment,
+    decider,
+    prompt_version,
+    versioner,
+)
 from kenshin.experiments.experiment import CONTROL, Experiment
 from kenshin.experiments.store import ExperimentStore
 from kenshin.ports import Versioned
@@ -40,8 +47,11 @@ class Definitions:
         rng: draws the jitter.
     """
 
-    running: Mapping[str, Assigner]
-    """How sessions are assigned in the experiments that run: the short way for a request path."""
+    arms: Mapping[str, Callable[[str], str]]
+    """A function from sessions to arms for each experiment that runs: the short way for a request path."""
+
+    _versions: Mapping[str, Callable[[str], str]]
+    _deciders: Mapping[str, Callable[[str], Assignment]]
 
     def __init__(
         self,
@@ -90,13 +100,22 @@ class Definitions:
 
     def assign_group(self, experiment_id: str, session_id: str, default: str | None = None) -> str:
         """The session's arm; see `kenshin.experiments.api.assign_group`."""
-        assign = self.running.get(experiment_id)
-        return self._group(experiment_id, session_id, default) if assign is None else assign(session_id)
+        try:
+            arm = self.arms[experiment_id]
+        except KeyError:
+            return self._group(experiment_id, session_id, default)
+        return arm(session_id)
 
     def get_prompt_version(
         self, experiment_id: str, session_id: str, default: str | None = None
     ) -> str | None:
         """The session's prompt version; see `kenshin.experiments.api.get_prompt_version`."""
+        try:
+            version = self._versions[experiment_id]
+        except KeyError:
+            pass
+        else:
+            return version(session_id)
         found = self.get(experiment_id)
         if found is None or (default is not None and found.status in ("draft", "cancelled")):
             return default
@@ -104,6 +123,12 @@ class Definitions:
 
     def assignment(self, experiment_id: str, session_id: str) -> Assignment:
         """What the session gets, and why; see `kenshin.experiments.api.get_assignment`."""
+        try:
+            decide = self._deciders[experiment_id]
+        except KeyError:
+            pass
+        else:
+            return decide(session_id)
         found = self.get(experiment_id)
         if found is None:
             return Assignment(arm=CONTROL, prompt_version=None, phase=0, reason="unknown")
@@ -169,7 +194,13 @@ class Definitions:
         self._known = newest
         # Without a thread the short way stays closed, so that the next question takes the long one and starts it.
         if self._thread is not None:
-            self.running = _assigners(newest.values())
+            self._open_the_short_way()
+
+    def _open_the_short_way(self) -> None:
+        running = [each.value for each in self._known.values() if each.value.status == "running"]
+        self.arms = {each.experiment_id: assigner(each) for each in running}
+        self._versions = {each.experiment_id: versioner(each) for each in running}
+        self._deciders = {each.experiment_id: decider(each) for each in running}
 
     def _fail(self, error: Exception) -> None:
         self.failures += 1
@@ -182,7 +213,9 @@ class Definitions:
             )
 
     def _start_afresh(self, *, warm: bool = False) -> None:
-        self.running = {}
+        self.arms = {}
+        self._versions = {}
+        self._deciders = {}
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -201,7 +234,7 @@ class Definitions:
                 daemon=True,
             )
             self._thread.start()
-            self.running = _assigners(self._known.values())
+            self._open_the_short_way()
 
     def _pause_s(self) -> float:
         return self._interval_s * self._rng.uniform(1 - JITTER, 1 + JITTER)
@@ -209,14 +242,6 @@ class Definitions:
     def _after_fork(self) -> None:
         self._start_afresh(warm=self.warm)
         self._rng = Random()  # noqa: S311 - or all children would draw the same pauses
-
-
-def _assigners(definitions: Iterable[Versioned[Experiment]]) -> dict[str, Assigner]:
-    return {
-        each.value.experiment_id: assigner(each.value)
-        for each in definitions
-        if each.value.status == "running"
-    }
 
 
 def _keep_fresh(cache: weakref.ref[Definitions], stop: threading.Event) -> None:

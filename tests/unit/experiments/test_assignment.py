@@ -14,8 +14,10 @@ from kenshin.experiments.assignment import (
     assigner,
     assignment,
     bucket,
+    decider,
     held_out,
     prompt_version,
+    versioner,
 )
 from kenshin.experiments.experiment import Arm, Experiment
 
@@ -91,9 +93,13 @@ def test_the_fast_way_gives_the_same_arms(session, some, more, holdout):
         plain.changed(holdout=holdout, overrides={"tester": "B"}),
         plain.changed(arms=three, holdout=holdout, overrides={"tester": "C"}),
         plain.changed(status="draft", overrides={"tester": "B"}),
+        plain.changed(status="cancelled"),
+        plain.changed(status="concluded", winner="B", arms=three),
     ):
         for each in (session, "tester"):
             assert assigner(experiment)(each) == assign(experiment, each)
+            assert versioner(experiment)(each) == prompt_version(experiment, each)
+            assert decider(experiment)(each) == assignment(experiment, each)
 
 
 @given(SHARES | st.floats(1, 1.0000001), st.integers(-3, 3), st.binary(min_size=28, max_size=28))
