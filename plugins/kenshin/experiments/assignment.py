@@ -218,9 +218,7 @@ def _intervals(experiment: Experiment) -> Iterator[tuple[float, str]]:
 def _bound(end: float) -> bytes:
     """What a digest is below exactly if its bucket is below `end`."""
     first = min(math.ceil(end * _BUCKETS), _BUCKETS)
-    # The product is rounded as well as the division, so the first bucket that is not below may be a neighbour.
-    while first > 0 and (first - 1) / _BUCKETS >= end:
-        first -= 1
+    # The product may have been rounded down to a bucket that the division still puts below the end.
     while first <= _BUCKETS and first / _BUCKETS < end:
         first += 1
     return first.to_bytes(4, "big") if first <= _BUCKETS else b"\xff" * 33

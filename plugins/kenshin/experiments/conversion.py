@@ -132,6 +132,11 @@ class Converter:
         observed_at = _instant(cells, "observed_at")
         if not self._earliest <= observed_at <= self._latest:
             raise BadRow("observed_at", cells["observed_at"], self._implausible(observed_at))
+        phase = _whole(cells, "phase", self._experiment.phase)
+        if phase < self._experiment.phase and "prompt_version" not in cells:
+            raise BadRow(
+                "prompt_version", None, f"it is missing, and phase {phase} may have had another prompt"
+            )
         return observation(
             observation_id=_text(cells, "observation_id") if "observation_id" in cells else None,
             experiment_id=_text(cells, "experiment_id", self._experiment.experiment_id),
@@ -141,7 +146,7 @@ class Converter:
             observed_at=observed_at,
             recorded_at=_instant(cells, "recorded_at") if "recorded_at" in cells else self._recorded_at,
             zone=self._zone,
-            phase=_whole(cells, "phase", self._experiment.phase),
+            phase=phase,
             intent=_text(cells, "intent") if "intent" in cells else None,
             trace_id=_text(cells, "trace_id") if "trace_id" in cells else None,
             quality_score=_number("quality_score", cells["quality_score"])

@@ -242,7 +242,7 @@ def test_threads_start_one_refresher_and_agree(cache):
     definitions = cache(store, interval_s=0.001)
     before = set(threading.enumerate())
     refreshers, answers, problems = set(), [], []
-    ready = threading.Barrier(8)
+    ready = threading.Barrier(9)
 
     def ask():
         ready.wait(10)
@@ -260,8 +260,11 @@ def test_threads_start_one_refresher_and_agree(cache):
             problems.append(error)
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
+    with definitions._lock:  # so that all of them find no refresher, and wait here to start one
+        for thread in threads:
+            thread.start()
+        ready.wait(10)
+        time.sleep(0.2)
     for thread in threads:
         thread.join()
     assert not problems
