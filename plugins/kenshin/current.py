@@ -18,6 +18,9 @@ _current: Runtime | None = None
 def current() -> Runtime:
     """The runtime in force; the first call makes it from the environment."""
     global _current
+    runtime = _current
+    if runtime is not None:
+        return runtime
     with _lock:
         if _current is None:
             from kenshin.runtime import Runtime

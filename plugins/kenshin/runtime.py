@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from kenshin import names
 from kenshin.backends import Opening, known_schemes, open_port
 from kenshin.clients import Boto3Clients, Clients
+from kenshin.experiments.definitions import Definitions
 from kenshin.settings import DEFAULT_INDEX, Settings
 from kenshin.signals.recorder import Recorder
 from kenshin.urls import PortURL
@@ -36,6 +37,9 @@ class Runtime:
         clock: answers the present instant, aware, in UTC.
     """
 
+    definitions: Definitions
+    """What this process knows of the registry without asking it."""
+
     def __init__(
         self, settings: Settings, *, clients: Clients | None = None, clock: Callable[[], datetime] = utc_now
     ) -> None:
@@ -44,6 +48,7 @@ class Runtime:
         self._opening = Opening(settings.home, clients or Boto3Clients(), clock, settings.namespace)
         self._opened: dict[tuple[str, str], Any] = {}
         self._lock = threading.RLock()
+        self.definitions = self._new_definitions()
 
     @classmethod
     def from_env(cls, *, clients: Clients | None = None) -> Runtime:
@@ -120,9 +125,14 @@ class Runtime:
         """Flush the signals and close what can be closed."""
         with self._lock:
             opened, self._opened = self._opened, {}
+            definitions, self.definitions = self.definitions, self._new_definitions()
+        definitions.close()
         for port in opened.values():
             if callable(close := getattr(port, "close", None)):
                 close()
+
+    def _new_definitions(self) -> Definitions:
+        return Definitions(lambda: self.experiments)
 
     def _open(self, port: str, url: PortURL) -> Any:
         with self._lock:

@@ -24,6 +24,8 @@ FULL = Experiment(
     description="日本語 and “quotes”",
     winner="C",
     concluded_at=1795000000.5,
+    overrides={"vera's session": "B", "日本": "C"},
+    holdout=0.05,
 )
 
 

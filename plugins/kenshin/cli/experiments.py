@@ -110,6 +110,50 @@ def start(experiment_id: Id, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def change(
+    experiment_id: Id,
+    split: Annotated[
+        float | None, typer.Option("--split", help="New share of sessions that get the candidate, 0 to 1.")
+    ] = None,
+    prompt_a: Annotated[str | None, typer.Option("--a", help="New prompt version of control.")] = None,
+    prompt_b: Annotated[str | None, typer.Option("--b", help="New prompt version of the candidate.")] = None,
+    holdout: Annotated[
+        float | None, typer.Option("--holdout", help="New share of sessions that are in no experiment.")
+    ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--override", help="SESSION=ARM: the arm a tester sees; SESSION= takes it back."),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="A JSON object of changes, such as new arms.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a draft or a running experiment; another split, prompt or holdout opens a phase."""
+    changes = _read_definition(file) if file is not None else {}
+    given = {
+        "traffic_split": split,
+        "prompt_a_version": prompt_a,
+        "prompt_b_version": prompt_b,
+        "holdout": holdout,
+    }
+    changes.update({name: value for name, value in given.items() if value is not None})
+    before = api.show_experiment(experiment_id).value
+    if override:
+        changes["overrides"] = _overridden(changes.get("overrides", before.overrides), override)
+    if not changes:
+        raise InvalidInput(
+            value="change", reason="no change is given", mend="Give --split, --a, --b or another option."
+        )
+    changed = api.change_experiment(experiment_id, changes).value
+    _show(changed, as_json)
+    if not as_json and changed.phase > before.phase:
+        say(
+            f"Phase {changed.phase} is open: what is observed from now on is told apart from phase {before.phase}."
+        )
+
+
+@app.command()
 def stop(
     experiment_id: Id,
     winner: Annotated[
@@ -218,12 +262,26 @@ def _in_words(body: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _overridden(overrides: Mapping[str, str], changes: list[str]) -> dict[str, str]:
+    changed = dict(overrides)
+    for each in changes:
+        session_id, equals, arm = each.rpartition("=")
+        if not equals or not session_id:
+            raise InvalidInput(value=each, reason="not SESSION=ARM", mend="Write for example s-17=B.")
+        if arm:
+            changed[session_id] = arm
+        else:
+            changed.pop(session_id, None)
+    return changed
+
+
 def _show(experiment: Experiment, as_json: bool) -> None:
     body = experiment.as_dict()
     if not as_json:
         body["arms"] = [
             f"{arm.name}: {arm.prompt_version} ({arm.share:.0%})" for arm in experiment.all_arms()
         ]
+        body["holdout"] = f"{experiment.holdout:.1%} of all sessions" if experiment.holdout else None
         body["created_at"] = _instant(experiment.created_at)
         body["concluded_at"] = None if experiment.concluded_at is None else _instant(experiment.concluded_at)
     show_facts(body, as_json=as_json, title=f"Experiment {experiment.experiment_id}")

@@ -2,8 +2,10 @@
 
 - `experiment`, `observation`: the definition, and one scored response.
 - `store`: the ports of the registry and of the observations.
-- `registry`: creating, starting and stopping an experiment, with the ledger.
-- `assignment`: which arm and which prompt version a session gets.
+- `overrides`: testers' sessions, with the arms that they are to see.
+- `registry`: creating, starting, changing and stopping an experiment, with the ledger.
+- `assignment`: which arm and which prompt version a session gets, and whether that counts.
+- `definitions`: what a process knows of the registry, in memory, refreshed in the background.
 - `admission`: which observations count for an experiment.
 - `reading`, `conversion`, `importing`: rows of CSV, Parquet and JSONL files, to observations, into the store.
 - `collect`: a night's observations from the store into the lake.
@@ -27,31 +29,47 @@ if TYPE_CHECKING:
         PromptABTester,
         analyze,
         assign_group,
+        get_assignment,
         get_prompt_version,
         observe,
+        prime,
         record_observation,
     )
+    from kenshin.experiments.assignment import Assignment
     from kenshin.experiments.experiment import Arm, Experiment
     from kenshin.experiments.observation import ABObservation
 
 __all__ = [
     "ABObservation",
     "Arm",
+    "Assignment",
     "Experiment",
     "PromptABTester",
     "analyze",
     "assign_group",
+    "get_assignment",
     "get_prompt_version",
     "observe",
+    "prime",
     "record_observation",
 ]
 
 _HOMES = {
+    "Assignment": "kenshin.experiments.assignment",
     "Arm": "kenshin.experiments.experiment",
     "Experiment": "kenshin.experiments.experiment",
     "ABObservation": "kenshin.experiments.observation",
     **dict.fromkeys(
-        ["PromptABTester", "analyze", "assign_group", "get_prompt_version", "observe", "record_observation"],
+        [
+            "PromptABTester",
+            "analyze",
+            "assign_group",
+            "get_assignment",
+            "get_prompt_version",
+            "observe",
+            "prime",
+            "record_observation",
+        ],
         "kenshin.experiments.api",
     ),
 }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from kenshin.current import current
 from kenshin.errors import NotFound
 from kenshin.experiments import observation, registry, tester
+from kenshin.experiments.assignment import Assignment
 from kenshin.experiments.collect import mark_arrivals
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.importing import ImportResult, Progress, import_file
@@ -32,25 +33,68 @@ class PromptABTester(tester.PromptABTester):
             runtime.ledger,
             clock=runtime.clock,
             zone=runtime.settings.zone,
+            definitions=runtime.definitions,
         )
 
 
-def assign_group(experiment_id: str, session_id: str) -> str:
-    """The session's arm; control unless the experiment is running.
+def prime(deadline_s: float = 2.0) -> bool:
+    """Let this process read the registry before its first request; answers whether it has.
+
+    A service calls it when a worker starts (after the fork, where a server forks its workers). Without it the requests
+    of the first moment get control.
+
+    Args:
+        deadline_s: wait no longer than so many seconds.
+    """
+    return current().definitions.prime(deadline_s)
+
+
+def assign_group(experiment_id: str, session_id: str, default: str | None = None) -> str:
+    """The session's arm, from memory.
+
+    Args:
+        experiment_id: which experiment.
+        session_id: which session.
+        default: instead of control, for an experiment that has not started or is cancelled, and for one whose
+            definition this process has not read yet. A concluded experiment answers control.
 
     Raises:
-        ExperimentNotFound: the registry does not know the experiment.
+        ExperimentNotFound: the registry was read, and does not know the experiment.
     """
-    return PromptABTester().assign_group(experiment_id, session_id)
+    definitions = current().definitions
+    try:
+        arm = definitions.arms[experiment_id]
+    except KeyError:
+        return definitions.assign_group(experiment_id, session_id, default)
+    return arm(session_id)
 
 
-def get_prompt_version(experiment_id: str, session_id: str) -> str:
-    """The prompt version that the session gets.
+@overload
+def get_prompt_version(experiment_id: str, session_id: str, default: str) -> str: ...
+@overload
+def get_prompt_version(experiment_id: str, session_id: str, default: None = None) -> str | None: ...
+def get_prompt_version(experiment_id: str, session_id: str, default: str | None = None) -> str | None:
+    """The prompt version that the session gets, from memory; once the experiment is concluded, the winner's.
+
+    Args:
+        experiment_id: which experiment.
+        session_id: which session.
+        default: instead of control's version, for an experiment that has not started or is cancelled; and for one
+            whose definition this process has not read yet, where without it the answer is None.
 
     Raises:
-        ExperimentNotFound: the registry does not know the experiment.
+        ExperimentNotFound: the registry was read, and does not know the experiment.
     """
-    return PromptABTester().get_prompt_version(experiment_id, session_id)
+    return current().definitions.get_prompt_version(experiment_id, session_id, default)
+
+
+def get_assignment(experiment_id: str, session_id: str) -> Assignment:
+    """What the session gets and why, from memory: arm, prompt version, phase, and whether it is to be observed.
+
+    Raises:
+        ExperimentNotFound: the registry was read, and does not know the experiment.
+    """
+    return current().definitions.assignment(experiment_id, session_id)
 
 
 def observe(
@@ -138,9 +182,11 @@ def create_experiment(
         Conflict: the experiment exists already.
     """
     runtime = current()
-    return registry.create(
+    made = registry.create(
         runtime.experiments, runtime.ledger, definition, start=start, at=runtime.clock(), by=by
     )
+    runtime.definitions.learn(made)
+    return made
 
 
 def start_experiment(experiment_id: str, *, by: str = BY) -> Versioned[Experiment]:
@@ -151,7 +197,27 @@ def start_experiment(experiment_id: str, *, by: str = BY) -> Versioned[Experimen
         InvalidInput: it is no draft.
     """
     runtime = current()
-    return registry.start(runtime.experiments, runtime.ledger, experiment_id, at=runtime.clock(), by=by)
+    started = registry.start(runtime.experiments, runtime.ledger, experiment_id, at=runtime.clock(), by=by)
+    runtime.definitions.learn(started)
+    return started
+
+
+def change_experiment(
+    experiment_id: str, changes: Mapping[str, Any], *, by: str = BY
+) -> Versioned[Experiment]:
+    """Change a draft or a running experiment; another split, prompt or holdout opens a phase.
+
+    Raises:
+        ExperimentNotFound: the registry does not know it.
+        InvalidExperiment: the changes contradict the definition.
+        InvalidInput: it has ended, or a change is none that can be made.
+    """
+    runtime = current()
+    changed = registry.change(
+        runtime.experiments, runtime.ledger, experiment_id, changes, at=runtime.clock(), by=by
+    )
+    runtime.definitions.learn(changed)
+    return changed
 
 
 def stop_experiment(experiment_id: str, *, winner: str | None = None, by: str = BY) -> Versioned[Experiment]:
@@ -163,9 +229,11 @@ def stop_experiment(experiment_id: str, *, winner: str | None = None, by: str = 
         InvalidInput: it has ended already.
     """
     runtime = current()
-    return registry.stop(
+    stopped = registry.stop(
         runtime.experiments, runtime.ledger, experiment_id, winner=winner, at=runtime.clock(), by=by
     )
+    runtime.definitions.learn(stopped)
+    return stopped
 
 
 def import_observations(

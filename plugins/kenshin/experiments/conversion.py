@@ -132,6 +132,11 @@ class Converter:
         observed_at = _instant(cells, "observed_at")
         if not self._earliest <= observed_at <= self._latest:
             raise BadRow("observed_at", cells["observed_at"], self._implausible(observed_at))
+        phase = _whole(cells, "phase", self._experiment.phase)
+        if phase < self._experiment.phase and "prompt_version" not in cells:
+            raise BadRow(
+                "prompt_version", None, f"it is missing, and phase {phase} may have had another prompt"
+            )
         said: dict[str, Any] = {
             "session_id": _text(cells, "session_id"),
             "arm": arm,
@@ -140,7 +145,7 @@ class Converter:
                 name: _text(cells, name) for name in ("prompt_version", "intent", "trace_id") if name in cells
             },
             **{name: _number(name, cells[name]) for name in ("quality_score", "latency_ms") if name in cells},
-            **({"phase": _whole(cells, "phase", self._experiment.phase)} if "phase" in cells else {}),
+            **({"phase": phase} if "phase" in cells else {}),
             "metrics": _figures(cells, "metrics"),
             "covariates": _figures(cells, "covariates"),
         }

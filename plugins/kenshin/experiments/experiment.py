@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from kenshin import names
 from kenshin.errors import InvalidExperiment, KenshinError
+from kenshin.experiments.overrides import NONE, Overrides
 
 Status = Literal["draft", "running", "concluded", "cancelled"]
 CONTROL = "A"
@@ -37,7 +38,7 @@ class Experiment:
         status: draft, running, concluded or cancelled.
         created_at: when, in seconds since the epoch.
         arms: all arms, control first, when there are more than two; then their shares replace `traffic_split`.
-        phase: counts changes of the split or of an arm's prompt, from 1.
+        phase: counts changes of the split, of an arm's prompt or of the holdout, from 1.
         unit: what one session is, in a reader's words.
         description: what is compared and why, in a reader's words; reports repeat it.
         randomised: what was assigned by chance, and how; reports repeat it.
@@ -45,6 +46,10 @@ class Experiment:
         score_unit: what a score of 0 and of 1 mean; reports repeat it.
         winner: the arm that won, once concluded.
         concluded_at: when it ended, in seconds since the epoch.
+        overrides: arms by session id, for testers; such a session is never counted.
+        holdout: share of all sessions, from 0 to below 1, that is in no experiment: they get control and are never
+            counted. Every experiment holds out the same sessions first: those of a smaller share are among
+            those of a larger one.
 
     Raises:
         InvalidExperiment: the definition contradicts itself.
@@ -65,6 +70,8 @@ class Experiment:
     score_unit: str = ""
     winner: str | None = None
     concluded_at: float | None = None
+    overrides: Mapping[str, str] = NONE
+    holdout: float = 0.0
 
     def __post_init__(self) -> None:
         names.checked(self.experiment_id, what="an experiment")
@@ -84,6 +91,9 @@ class Experiment:
         self._check_arms()
         if self.winner is not None and self.winner not in self.arm_names():
             self._refuse("winner", f"the arms are {', '.join(self.arm_names())}")
+        if not _is_share(self.holdout) or self.holdout == 1:
+            self._refuse("holdout", "not a share of the sessions from 0 to below 1")
+        self._check_overrides()
 
     def all_arms(self) -> tuple[Arm, ...]:
         """Every arm, control first."""
@@ -119,7 +129,7 @@ class Experiment:
 
     def as_dict(self) -> dict[str, Any]:
         """The definition at a JSON edge."""
-        return asdict(self)
+        return {**asdict(self), "overrides": dict(self.overrides)}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Experiment:
@@ -139,7 +149,7 @@ class Experiment:
             raise InvalidExperiment(value=", ".join(missing), reason="missing", mend="Add the keys.")
         try:
             arms = tuple(Arm(**arm) for arm in raw.get("arms") or ())
-            return cls(**{**raw, "arms": arms})
+            return cls(**{**raw, "arms": arms, "overrides": raw.get("overrides") or NONE})
         except KenshinError:
             raise
         except TypeError as error:
@@ -171,6 +181,17 @@ class Experiment:
             or self.arms[1].prompt_version != self.prompt_b_version
         ):
             self._refuse("arms", "the first two arms differ from prompt_a_version and prompt_b_version")
+
+    def _check_overrides(self) -> None:
+        if not isinstance(self.overrides, Mapping):
+            self._refuse("overrides", "not a map from session ids to arms")
+        for session_id, arm in self.overrides.items():
+            if not isinstance(session_id, str) or not 1 <= len(session_id) <= 256:
+                self._refuse("overrides", "a session id needs 1 to 256 characters")
+            if arm not in self.arm_names():
+                self._refuse("overrides", f"the arms are {', '.join(self.arm_names())}")
+        if not isinstance(self.overrides, Overrides):
+            object.__setattr__(self, "overrides", Overrides(self.overrides))
 
     def _refuse(self, field: str, reason: str) -> None:
         raise InvalidExperiment(

@@ -1,4 +1,4 @@
-"""The registry's changes: creating, starting and stopping an experiment, each with its entry in the ledger.
+"""The registry's changes: creating, starting, changing and stopping an experiment, each with its entry in the ledger.
 
 The registry is written first, under the version that was read; the entry's key names the version, so that it is the
 same entry when it is told twice.
@@ -7,7 +7,7 @@ same entry when it is told twice.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,21 @@ from kenshin.ports import Versioned
 
 if TYPE_CHECKING:
     import pandas as pd
+
+CHANGEABLE = (
+    "traffic_split",
+    "prompt_a_version",
+    "prompt_b_version",
+    "arms",
+    "holdout",
+    "overrides",
+    "unit",
+    "description",
+    "randomised",
+    "left_out",
+    "score_unit",
+)
+"""What may change while an experiment is a draft or running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +144,68 @@ def start(
     return _change(store, ledger, found, "started", {"status": "running"}, at=at, by=by)
 
 
+def change(
+    store: ExperimentStore,
+    ledger: Ledger,
+    experiment_id: str,
+    changes: Mapping[str, Any],
+    *,
+    at: datetime,
+    by: str,
+) -> Versioned[Experiment]:
+    """Change a draft or a running experiment.
+
+    Another split, prompt or holdout of a running experiment opens a phase, since what is observed from now on compares
+    something else, or other sessions; the ledger gets the entry ``phase_opened``, and for any other change ``changed``.
+    A change that changes nothing writes nothing.
+
+    Args:
+        store: the registry.
+        ledger: gets the entry.
+        experiment_id: which experiment.
+        changes: the new values, by the definition's keys; see `CHANGEABLE`. Where the experiment has ``arms``, a new
+            ``prompt_a_version`` or ``prompt_b_version`` is also that of the first or second of them.
+        at: the present instant.
+        by: who changes it.
+
+    Raises:
+        ExperimentNotFound: the registry does not know it.
+        InvalidExperiment: the changed definition contradicts itself, or lacks an arm that was observed.
+        InvalidInput: it has ended, or a key is none that may change.
+        Conflict: somebody else changed it at the same time.
+    """
+    found = find_version(store, experiment_id)
+    before = found.value
+    fixed = sorted(set(changes) - set(CHANGEABLE))
+    if fixed:
+        raise InvalidInput(
+            value=", ".join(fixed),
+            reason="cannot be changed",
+            mend=f"These can: {', '.join(CHANGEABLE)}.",
+        )
+    if before.status not in ("draft", "running"):
+        raise InvalidInput(
+            value=experiment_id,
+            reason=f"it is {before.status}, and its outcome stays as it was",
+            mend="Create another experiment.",
+        )
+    after = Experiment.from_dict({**before.as_dict(), **_with_arms(before, changes)})
+    if after == before:
+        return found
+    running = before.status == "running"
+    lost = sorted(set(before.arm_names()) - set(after.arm_names()))
+    if running and lost:
+        raise InvalidExperiment(
+            value=", ".join(lost),
+            reason="an arm that has been observed cannot be taken away",
+            mend="Give it a share of 0.",
+        )
+    if running and (after.all_arms(), after.holdout) != (before.all_arms(), before.holdout):
+        after = after.changed(phase=before.phase + 1)
+        return _put(store, ledger, found.version, after, "phase_opened", at=at, by=by)
+    return _put(store, ledger, found.version, after, "changed", at=at, by=by)
+
+
 def stop(
     store: ExperimentStore, ledger: Ledger, experiment_id: str, *, winner: str | None, at: datetime, by: str
 ) -> Versioned[Experiment]:
@@ -189,10 +266,40 @@ def _change(
     at: datetime,
     by: str,
 ) -> Versioned[Experiment]:
-    changed = found.value.changed(**changes)
-    version = store.put(changed, expected=found.version)
+    return _put(store, ledger, found.version, found.value.changed(**changes), kind, at=at, by=by)
+
+
+def _put(
+    store: ExperimentStore,
+    ledger: Ledger,
+    expected: int,
+    changed: Experiment,
+    kind: str,
+    *,
+    at: datetime,
+    by: str,
+) -> Versioned[Experiment]:
+    version = store.put(changed, expected=expected)
     _tell(ledger, changed, kind, version, at=at, by=by)
     return Versioned(changed, version)
+
+
+def _with_arms(before: Experiment, changes: Mapping[str, Any]) -> dict[str, Any]:
+    changed = dict(changes)
+    if not before.arms:
+        return changed
+    if "traffic_split" in changed:
+        raise InvalidInput(
+            value=f"traffic_split={changed['traffic_split']!r}",
+            reason=f"'{before.experiment_id}' has arms, and their shares replace it",
+            mend="Change 'arms', with a share for each.",
+        )
+    if "arms" not in changed:
+        arms = [asdict(arm) for arm in before.arms]
+        for arm, key in zip(arms, ("prompt_a_version", "prompt_b_version"), strict=False):
+            arm["prompt_version"] = changed.get(key, arm["prompt_version"])
+        changed["arms"] = arms
+    return changed
 
 
 def _tell(ledger: Ledger, experiment: Experiment, kind: str, version: int, *, at: datetime, by: str) -> None:

@@ -12,6 +12,7 @@ from kenshin.experiments import assignment
 from kenshin.experiments.admission import admit
 from kenshin.experiments.analysis import ExperimentAnalysis, analyse
 from kenshin.experiments.collect import first_day, observations_of
+from kenshin.experiments.definitions import Definitions
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.observation import SHARDS, ABObservation
 from kenshin.experiments.registry import create, find
@@ -29,6 +30,7 @@ class PromptABTester:
         ledger: is told of what is created.
         clock: answers the present instant, aware.
         zone: whose dates the days are.
+        definitions: what the process knows of the registry; without it, each assignment asks the registry.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class PromptABTester:
         *,
         clock: Callable[[], datetime],
         zone: tzinfo,
+        definitions: Definitions | None = None,
     ) -> None:
         self._experiments = experiments
         self._observations = observations
         self._ledger = ledger
         self._clock = clock
         self._zone = zone
+        self._definitions = definitions
 
     def create_experiment(
         self,
@@ -65,16 +69,29 @@ class PromptABTester:
             "prompt_b_version": prompt_b_version,
             "traffic_split": traffic_split,
         }
-        return create(
+        made = create(
             self._experiments, self._ledger, definition, start=True, at=self._clock(), by="PromptABTester"
-        ).value
+        )
+        if self._definitions is not None:
+            self._definitions.learn(made)
+        return made.value
 
     def assign_group(self, experiment_id: str, session_id: str) -> str:
         """The session's arm; raises ExperimentNotFound."""
+        if self._definitions is not None:
+            return self._definitions.assign_group(experiment_id, session_id)
         return assignment.assign(find(self._experiments, experiment_id), session_id)
 
-    def get_prompt_version(self, experiment_id: str, session_id: str) -> str:
-        """The prompt version of the session's arm, or the winner's; raises ExperimentNotFound."""
+    def get_prompt_version(
+        self, experiment_id: str, session_id: str, default: str | None = None
+    ) -> str | None:
+        """The prompt version of the session's arm, or the winner's; raises ExperimentNotFound.
+
+        The `default` is for an experiment that has not started or is cancelled, and for one whose definition the
+        process has not read yet.
+        """
+        if self._definitions is not None:
+            return self._definitions.get_prompt_version(experiment_id, session_id, default)
         return assignment.prompt_version(find(self._experiments, experiment_id), session_id)
 
     def record_observation(self, observation: ABObservation) -> None:

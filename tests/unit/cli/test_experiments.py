@@ -46,6 +46,30 @@ def test_a_draft_is_created_started_and_stopped(kenshin):
     assert (stopped["status"], stopped["winner"]) == ("concluded", "B")
 
 
+def test_a_change_of_the_split_opens_a_phase_and_says_so(kenshin):
+    kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2", "--start")
+    answer = kenshin("experiments", "change", "greeting", "--split", "0.2", "--b", "v3")
+    assert answer.code == 0
+    assert "Phase 2 is open" in answer.err.replace("\n", " ")
+    changed = kenshin("experiments", "change", "greeting", "--override", "s=17=B", "--json").json
+    assert (changed["phase"], changed["traffic_split"], changed["prompt_b_version"]) == (2, 0.2, "v3")
+    assert changed["overrides"] == {"s=17": "B"}
+    assert (
+        kenshin("experiments", "change", "greeting", "--override", "s=17=", "--json").json["overrides"] == {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [([], "no change"), (["--split", "2"], "traffic_split"), (["--override", "s"], "SESSION=ARM")],
+)
+def test_a_change_that_cannot_be_is_refused(kenshin, options, said):
+    kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2", "--start")
+    answer = kenshin("experiments", "change", "greeting", *options)
+    assert answer.code == 2
+    assert said in answer.err.replace("\n", "")
+
+
 def test_stopping_without_winner_cancels(kenshin):
     kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2", "--start")
     assert kenshin("experiments", "stop", "greeting", "--json").json["status"] == "cancelled"

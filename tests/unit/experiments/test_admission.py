@@ -32,3 +32,15 @@ def test_another_experiments_observation_is_refused(experiment, seen):
 
 def test_an_earlier_phase_may_have_had_another_prompt(experiment, seen):
     assert admit(seen("o", "s", phase=1, prompt_version="v0"), experiment.changed(phase=2))
+
+
+def test_sessions_that_take_no_part_are_refused(experiment, seen):
+    with pytest.raises(InvalidObservation, match="tester"):
+        admit(seen("o", "vera", "B"), experiment.changed(overrides={"vera": "B"}))
+    with pytest.raises(InvalidObservation, match="held out"):
+        admit(seen("o", "s"), experiment.changed(holdout=0.999999))
+    assert admit(seen("o", "s"), experiment.changed(holdout=0.01, overrides={"vera": "B"}))
+
+
+def test_an_earlier_phase_may_have_held_out_nobody(experiment, seen):
+    assert admit(seen("o", "s", phase=1), experiment.changed(phase=2, holdout=0.999999))

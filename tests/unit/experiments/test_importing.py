@@ -263,6 +263,23 @@ def test_instants_beyond_python_in_parquet_are_rejects(load, rejects, tmp_path):
     assert [(each["row"], each["column"]) for each in rejects()] == [(2, "observed_at")]
 
 
+def test_a_row_of_an_earlier_phase_names_its_prompt(load, rejects, experiment, tmp_path):
+    """The arm's prompt of today may not be the one that answered then."""
+    head = "session_id,arm,observed_at,quality_score,phase,prompt_version\n"
+    rows = [
+        "s-1,B,1793934000,0.5,1,v0",
+        "s-2,B,1793934000,0.5,1,",
+        "s-3,B,1793934000,0.5,2,",
+        "s-4,B,1793934000,0.5,,",
+    ]
+    path = tmp_path / "rows.csv"
+    path.write_text(head + "\n".join(rows))
+    assert load(path, of=experiment.changed(phase=2)).stored == 3
+    [refused] = rejects()
+    assert (refused["row"], refused["column"]) == (2, "prompt_version")
+    assert "phase 1" in refused["reason"]
+
+
 def test_what_the_store_refuses_is_a_reject_too(load, rejects, tmp_path):
     rows = [GOOD, {**GOOD, "session_id": "big", "intent": "x" * 500_000}]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -89,3 +89,87 @@ def test_backdating_only_moves_back(ports, zone):
     moved = registry.backdate(*ports, "e", date(2026, 10, 1), zone=zone, **WHO)
     assert datetime.fromtimestamp(moved.value.created_at, zone) == datetime(2026, 10, 1, tzinfo=zone)
     assert kinds(ports[1])[-1] == "backdated"
+
+
+@pytest.fixture
+def running(ports):
+    return registry.create(*ports, {**DEFINITION, "traffic_split": 0.1}, start=True, **WHO)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"traffic_split": 0.5},
+        {"prompt_a_version": "v0"},
+        {"prompt_b_version": "v3"},
+        {"holdout": 0.1},
+        {
+            "arms": [
+                {"name": "A", "prompt_version": "v1", "share": 0.8},
+                {"name": "B", "prompt_version": "v2", "share": 0.1},
+                {"name": "C", "prompt_version": "v3", "share": 0.1},
+            ]
+        },
+    ],
+)
+def test_another_split_prompt_or_holdout_opens_a_phase(ports, running, changes):
+    changed = registry.change(*ports, "e", changes, **WHO)
+    assert (changed.value.phase, changed.version) == (2, 2)
+    assert ports[0].get("e") == changed
+    assert {name: changed.value.as_dict()[name] for name in changes if name != "arms"} == {
+        name: value for name, value in changes.items() if name != "arms"
+    }
+    last = ports[1].read("experiment:e")[-1].value
+    assert (last.kind, last.body["definition"]["phase"]) == ("phase_opened", 2)
+    assert registry.change(*ports, "e", changes, **WHO) == changed
+    assert kinds(ports[1]) == ["created", "started", "phase_opened"]
+
+
+def test_what_compares_nothing_else_opens_no_phase(ports, running):
+    changed = registry.change(*ports, "e", {"overrides": {"vera": "B"}, "description": "why"}, **WHO)
+    assert (changed.value.phase, changed.value.overrides["vera"]) == (1, "B")
+    assert kinds(ports[1])[-1] == "changed"
+
+
+def test_a_draft_is_changed_within_its_first_phase(ports):
+    registry.create(*ports, DEFINITION, start=False, **WHO)
+    assert registry.change(*ports, "e", {"traffic_split": 0.2}, **WHO).value.phase == 1
+
+
+def test_a_prompt_of_an_experiment_with_arms_is_its_arms_too(ports):
+    arms = [
+        {"name": "A", "prompt_version": "v1", "share": 0.6},
+        {"name": "B", "prompt_version": "v2", "share": 0.2},
+        {"name": "C", "prompt_version": "v3", "share": 0.2},
+    ]
+    registry.create(*ports, {**DEFINITION, "arms": arms}, start=True, **WHO)
+    changed = registry.change(*ports, "e", {"prompt_b_version": "v9"}, **WHO).value
+    assert [arm.prompt_version for arm in changed.all_arms()] == ["v1", "v9", "v3"]
+    assert changed.phase == 2
+    with pytest.raises(InvalidInput, match="shares replace it"):
+        registry.change(*ports, "e", {"traffic_split": 0.2}, **WHO)
+    with pytest.raises(InvalidExperiment, match="taken away"):
+        registry.change(
+            *ports, "e", {"arms": [*arms[:1], {**arms[2], "share": 0.4}]} | {"prompt_b_version": "v3"}, **WHO
+        )
+    assert ports[0].get("e").version == 2
+
+
+def test_what_may_not_change_does_not(ports, running):
+    for changes in (
+        {"status": "draft"},
+        {"winner": "B"},
+        {"phase": 7},
+        {"created_at": 1_794_000_000.0},
+        {"colour": 1},
+    ):
+        with pytest.raises(InvalidInput, match="cannot be changed"):
+            registry.change(*ports, "e", changes, **WHO)
+    with pytest.raises(InvalidExperiment):
+        registry.change(*ports, "e", {"traffic_split": 2}, **WHO)
+    with pytest.raises(ExperimentNotFound):
+        registry.change(*ports, "nobody", {"traffic_split": 0.2}, **WHO)
+    registry.stop(*ports, "e", winner="B", **WHO)
+    with pytest.raises(InvalidInput, match="it is concluded"):
+        registry.change(*ports, "e", {"traffic_split": 0.2}, **WHO)
+    assert kinds(ports[1]) == ["created", "started", "stopped"]
