@@ -198,9 +198,11 @@ class Definitions:
 
     def _open_the_short_way(self) -> None:
         running = [each.value for each in self._known.values() if each.value.status == "running"]
-        self.arms = {each.experiment_id: assigner(each) for each in running}
+        arms = {each.experiment_id: assigner(each) for each in running}
         self._versions = {each.experiment_id: versioner(each) for each in running}
         self._deciders = {each.experiment_id: decider(each) for each in running}
+        # Last: who has seen a new arm finds the new version and phase, too.
+        self.arms = arms
 
     def _fail(self, error: Exception) -> None:
         self.failures += 1

@@ -147,8 +147,8 @@ def test_what_changes_in_the_registry_is_known_after_a_while(cache):
     definitions = cache(store)
     assert definitions.prime(10)
     assert definitions.assign_group("exp", "s") == "B"
-    store.put(RUNNING.changed(traffic_split=0.0, phase=2), expected=1)
     store.put(RUNNING.changed(experiment_id="new"), expected=None)
+    store.put(RUNNING.changed(traffic_split=0.0, phase=2), expected=1)
     eventually(lambda: definitions.assign_group("exp", "s") == "A")
     assert definitions.assignment("exp", "s").phase == 2
     assert definitions.assign_group("new", "s") == "B"
