@@ -5,6 +5,7 @@
 - `registry`: creating, starting and stopping an experiment, with the ledger.
 - `assignment`: which arm and which prompt version a session gets.
 - `admission`: which observations count for an experiment.
+- `scoring`, `grounding`, `schema`: the score of a response, from its parts.
 - `reading`, `conversion`, `importing`: rows of CSV, Parquet and JSONL files, to observations, into the store.
 - `collect`: a night's observations from the store into the lake.
 - `aggregate`: observations to session deltas, session deltas to sufficient statistics.
@@ -32,22 +33,27 @@ if TYPE_CHECKING:
     )
     from kenshin.experiments.experiment import Arm, Experiment
     from kenshin.experiments.observation import ABObservation
+    from kenshin.experiments.scoring import ResponseScore, ScoreWeights, score_response
 
 __all__ = [
     "ABObservation",
     "Arm",
     "Experiment",
     "PromptABTester",
+    "ResponseScore",
+    "ScoreWeights",
     "analyze",
     "assign_group",
     "get_prompt_version",
     "record_observation",
+    "score_response",
 ]
 
 _HOMES = {
     "Arm": "kenshin.experiments.experiment",
     "Experiment": "kenshin.experiments.experiment",
     "ABObservation": "kenshin.experiments.observation",
+    **dict.fromkeys(["ResponseScore", "ScoreWeights", "score_response"], "kenshin.experiments.scoring"),
     **dict.fromkeys(
         ["PromptABTester", "analyze", "assign_group", "get_prompt_version", "record_observation"],
         "kenshin.experiments.api",
