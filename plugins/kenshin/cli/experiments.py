@@ -15,6 +15,7 @@ from kenshin.cli.output import AsJson, console, errors, say, show_facts, show_js
 from kenshin.days import parse_day
 from kenshin.errors import InvalidInput, NotFound
 from kenshin.experiments import api
+from kenshin.experiments.columns import ColumnMap
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.report import ExperimentReport
 
@@ -162,9 +163,21 @@ def import_observations(
     rejects: Annotated[
         Path | None, typer.Option(help="Where refused rows go; FILE.rejects.jsonl unless given.")
     ] = None,
+    mapped: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=COLUMN", help="Which column fills a field; nothing: none."),
+    ] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--value", metavar="FIELD.VALUE=MEANING", help="What a value means: arm.control=A."),
+    ] = None,
+    map_file: Annotated[
+        Path | None, typer.Option(help="A JSON object with 'columns' and 'values' like --map and --value.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Import observations. Rows that cannot be counted go to a reject file with their reasons; the rest is kept."""
+    column_map = ColumnMap.parse(mapped or (), values or (), file=map_file)
     target = rejects or path.with_name(f"{path.name}.rejects.jsonl")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, disable=as_json, transient=True) as progress:
@@ -173,6 +186,7 @@ def import_observations(
             experiment_id,
             path,
             rejects=target,
+            columns=column_map,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     facts = {
@@ -182,6 +196,7 @@ def import_observations(
         "already_there": result.duplicates,
         "rejected": result.rejected,
         "rejects": str(result.rejects_path) if result.rejected else None,
+        "ignored_columns": list(result.ignored_columns),
     }
     show_facts(facts, as_json=as_json, title=f"Import into {experiment_id}")
     if result.rejected and not as_json:

@@ -6,7 +6,7 @@
 - `assignment`: which arm and which prompt version a session gets.
 - `admission`: which observations count for an experiment.
 - `scoring`, `grounding`, `schema`: the score of a response, from its parts.
-- `reading`, `conversion`, `importing`: rows of CSV, Parquet and JSONL files, to observations, into the store.
+- `reading`, `columns`, `conversion`, `importing`: rows of CSV, Parquet and JSONL files, into the store.
 - `collect`: a night's observations from the store into the lake.
 - `aggregate`: observations to session deltas, session deltas to sufficient statistics.
 - `sufficient`: those statistics by arm, phase, segment and metric; how shards are merged.

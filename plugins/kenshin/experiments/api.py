@@ -11,6 +11,7 @@ from kenshin.current import current
 from kenshin.errors import NotFound
 from kenshin.experiments import registry, tester
 from kenshin.experiments.collect import forget
+from kenshin.experiments.columns import SAME, ColumnMap
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.importing import ImportResult, Progress, import_file
 from kenshin.experiments.observation import ABObservation
@@ -124,6 +125,7 @@ def import_observations(
     path: Path,
     *,
     rejects: Path,
+    columns: ColumnMap = SAME,
     progress: Progress = lambda done, total: None,
     by: str = BY,
 ) -> ImportResult:
@@ -146,6 +148,7 @@ def import_observations(
         zone=zone,
         recorded_at=at,
         rejects=rejects,
+        columns=columns,
         progress=progress,
     )
     if result.days:

@@ -10,33 +10,14 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
-from kenshin import names
 from kenshin.days import start_of
 from kenshin.errors import InvalidName, InvalidObservation
 from kenshin.experiments.admission import admit
 from kenshin.experiments.collect import first_day
+from kenshin.experiments.columns import SAME, ColumnMap
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.observation import ABObservation, observation
 from kenshin.experiments.reading import Row, Unreadable
-
-ALIASES = {"group": "arm", "timestamp": "observed_at"}
-"""The proof of concept's names of two columns."""
-
-REQUIRED = ("session_id", "arm", "observed_at", "quality_score")
-OPTIONAL = (
-    "observation_id",
-    "experiment_id",
-    "prompt_version",
-    "recorded_at",
-    "phase",
-    "intent",
-    "trace_id",
-    "latency_ms",
-    "metrics",
-    "covariates",
-)
-DERIVED = ("day", "shard")
-"""Columns that an export has, and that are made anew from the others."""
 
 EARLIER = timedelta(days=366)
 """Observations so much older than the experiment's first day are taken for mistakes."""
@@ -55,22 +36,6 @@ class BadRow(Exception):
         super().__init__(reason)
 
 
-def field_of(column: str) -> str | None:
-    """The field that a column fills: its own name, an alias, ``metrics.…``, ``covariates.…``; None for others.
-
-    Raises:
-        InvalidName: what follows the dot is no name.
-    """
-    name = ALIASES.get(column, column)
-    if name in REQUIRED or name in OPTIONAL:
-        return name
-    group, dot, figure = name.partition(".")
-    if dot and group in ("metrics", "covariates"):
-        names.checked(figure, what=f"one of the {group}")
-        return name
-    return None
-
-
 class Converter:
     """Makes observations of one experiment.
 
@@ -78,9 +43,13 @@ class Converter:
         experiment: whose they are.
         zone: whose dates the days are.
         recorded_at: when they are recorded, where a row does not say.
+        columns: which column fills which field.
     """
 
-    def __init__(self, experiment: Experiment, *, zone: tzinfo, recorded_at: datetime) -> None:
+    def __init__(
+        self, experiment: Experiment, *, zone: tzinfo, recorded_at: datetime, columns: ColumnMap = SAME
+    ) -> None:
+        self._columns = columns
         self._experiment = experiment
         self._zone = zone
         self._recorded_at = recorded_at
@@ -116,13 +85,13 @@ class Converter:
                 raise BadRow(column, None, value.reason)
             if field in known:
                 raise BadRow(column, value, f"'{field}' is there twice, under two names")
-            known[field] = value
+            known[field] = self._columns.value(field, value)
         return known
 
     def _remember(self, column: str) -> str | None:
         if len(self._fields) > 1000:
-            return field_of(column)
-        self._fields[column] = field_of(column)
+            return self._columns.field_of(column)
+        self._fields[column] = self._columns.field_of(column)
         return self._fields[column]
 
     def _observation(self, cells: dict[str, Any]) -> ABObservation:
