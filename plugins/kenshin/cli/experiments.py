@@ -179,8 +179,7 @@ def import_observations(
     """Import observations. Rows that cannot be counted go to a reject file with their reasons; the rest is kept."""
     column_map = ColumnMap.parse(mapped or (), values or (), file=map_file)
     target = rejects or path.with_name(f"{path.name}.rejects.jsonl")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, disable=as_json, transient=True) as progress:
+    with _progress(as_json) as progress:
         task = progress.add_task("importing", total=None)
         result = api.import_observations(
             experiment_id,
@@ -203,12 +202,53 @@ def import_observations(
         say(f"{result.rejected} rows were refused; {target} says why, row by row.")
 
 
+@app.command("export")
+def export_observations(
+    experiment_id: Id,
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV, Parquet or JSONL, by its ending; it is replaced.")
+    ],
+    first: Annotated[
+        str | None, typer.Option("--from", help="First day (YYYY-MM-DD); else the first of all.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day, included; else today.")] = None,
+    sessions: Annotated[
+        bool, typer.Option("--sessions", help="Sessions as the nights counted them, instead of observations.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write an experiment's observations, or its sessions, to a file."""
+    export = api.export_observations(
+        experiment_id,
+        first_day=parse_day(first) if first else None,
+        last_day=parse_day(last) if last else None,
+        what="sessions" if sessions else "observations",
+    )
+    with _progress(as_json) as progress:
+        task = progress.add_task("exporting", total=None)
+        result = export.to_file(
+            path, progress=lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    facts = {
+        "file": str(path),
+        "rows": result.rows,
+        "first_day": result.first_day.isoformat(),
+        "last_day": result.last_day.isoformat(),
+    }
+    show_facts(facts, as_json=as_json, title=f"Export of {experiment_id}")
+
+
 def show_report(experiment: Experiment, report: ExperimentReport) -> None:
     """An experiment's report as tables, plain words first."""
     body = report.as_dict()
     facts = {"question": body["description"], **_in_words(body), "status": experiment.status}
     show_facts(facts, as_json=False, title=f"Experiment {body['experiment_id']}, through {body['day']}")
     show_rows(report.arm_rows(), as_json=False, title="Arms", empty="No observations yet.", columns=ARMS)
+
+
+def _progress(as_json: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=errors, disable=as_json, transient=True)
 
 
 def _in_words(body: Mapping[str, Any]) -> dict[str, Any]:

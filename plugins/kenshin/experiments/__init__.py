@@ -7,6 +7,7 @@
 - `admission`: which observations count for an experiment.
 - `scoring`, `grounding`, `schema`: the score of a response, from its parts.
 - `reading`, `columns`, `conversion`, `importing`: rows of CSV, Parquet and JSONL files, into the store.
+- `exporting`, `writing`: observations and sessions, as a table or as a file.
 - `collect`: a night's observations from the store into the lake.
 - `aggregate`: observations to session deltas, session deltas to sufficient statistics.
 - `sufficient`: those statistics by arm, phase, segment and metric; how shards are merged.

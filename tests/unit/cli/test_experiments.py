@@ -121,6 +121,32 @@ def test_another_tools_file_is_imported_by_a_map(kenshin, tmp_path):
     assert "colour" in kenshin("experiments", "import", "greeting", path, *options).out
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_an_export_can_be_imported_under_another_experiment(kenshin, tmp_path, ending):
+    for name in ("greeting", "farewell"):
+        kenshin("experiments", "create", name, "--a", "v1", "--b", "v2", "--start")
+    (tmp_path / "day.csv").write_text(csv_of(rows(100)))
+    kenshin("experiments", "import", "greeting", tmp_path / "day.csv")
+    path = tmp_path / f"export.{ending}"
+    answer = kenshin("experiments", "export", "greeting", path, "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["rows"] == 100
+    again = kenshin("experiments", "import", "farewell", path, "--map", "experiment_id=", "--json").json
+    assert (again["stored"], again["rejected"]) == (100, 0)
+
+
+def test_an_export_keeps_to_the_days_and_says_what_it_wrote(kenshin, tmp_path):
+    kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2", "--start")
+    path = tmp_path / "export.csv"
+    days = ["--from", "2026-11-01", "--to", "2026-11-02"]
+    answer = kenshin("experiments", "export", "greeting", path, *days)
+    assert answer.code == 0
+    assert "2026-11-02" in answer.out
+    assert len(path.read_text().splitlines()) == 1
+    assert kenshin("experiments", "export", "greeting", path, "--from", "yesterday").code == 2
+    assert "no night" in kenshin("experiments", "export", "greeting", path, *days, "--sessions").err
+
+
 def test_an_unknown_target_of_a_map_is_refused_with_the_known_ones(kenshin, tmp_path):
     kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2", "--start")
     (tmp_path / "day.csv").write_text(csv_of(rows(1)))
