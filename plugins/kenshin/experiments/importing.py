@@ -24,8 +24,11 @@ from kenshin.experiments.columns import ALIASES, DERIVED, REQUIRED, SAME, Column
 from kenshin.experiments.conversion import BadRow, Converter
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.observation import ABObservation
-from kenshin.experiments.reading import BATCH_ROWS, RowFile, open_rows, refused
+from kenshin.experiments.reading import RowFile, open_rows, refused
 from kenshin.experiments.store import ObservationStore, Rejected, WriteResult
+
+BATCH_ROWS = 20_000
+"""So many rows are in memory at once. A store in order of its keys takes a large batch with less effort a row."""
 
 STUBBORN_ROUNDS = 5
 """So often in a row a store may take nothing of what is left before the import gives up."""

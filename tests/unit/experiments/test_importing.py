@@ -177,6 +177,9 @@ def test_broken_lines_of_json_are_rejects(load, rejects, tmp_path, line):
         ("2026-11-06T12:00:00", "no time zone"),
         ("yesterday", "neither seconds"),
         ("true", "neither seconds"),
+        ("0001-01-01T00:00:00+09:00", "outside the years"),
+        ("9999-12-31T23:00:00-09:00", "outside the years"),
+        ("9999-12-31T23:00:00Z", "future"),
         ("", "missing"),
     ],
 )
@@ -188,6 +191,14 @@ def test_instants_that_mean_nothing_are_rejects(load, rejects, tmp_path, text, r
     )
     assert load(path).stored == 2
     assert reason in rejects()[0]["reason"]
+
+
+def test_when_a_row_was_recorded_must_be_an_instant_too(load, rejects, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = [{**GOOD, "recorded_at": at} for at in ("0001-01-01T00:00:00+09:00", "2026-11-07T00:00:00+09:00")]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert load(path).stored == 1
+    assert [(each["row"], each["column"]) for each in rejects()] == [(1, "recorded_at")]
 
 
 def test_an_export_of_the_lake_can_be_imported_as_it_is(load, seen, experiment, tmp_path):
