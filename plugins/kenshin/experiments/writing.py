@@ -111,7 +111,8 @@ class CsvTables:
                     for name, cell in row.items()
                 ]
             )
-        csv.writer(_Utf8(self._file), lineterminator="\n").writerows(lines)
+        # The writer quotes what is in its line terminator: with "\n" alone, a lone "\r" would end a row.
+        csv.writer(_Utf8(self._file), lineterminator="\r\n").writerows(lines)
 
     def close(self) -> None:
         """Nothing is left."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
@@ -9,8 +10,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from contract.experiment_doubles import CrampedObservations
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from kenshin.errors import InvalidInput, NotFound
-from kenshin.experiments import api, exporting
+from kenshin.experiments import api, exporting, writing
 from kenshin.experiments.aggregate import reduce
 from kenshin.experiments.collect import collect, observations_of
 from kenshin.experiments.columns import ColumnMap
@@ -154,6 +157,51 @@ def test_a_data_frame_has_a_column_for_each_figure(export):
     assert str(frame["metrics.b.c"].dtype) == "float64"
     assert frame.loc["f-1", "observed_at"] == pd.Timestamp("2026-11-02T12:00:00+09:00")
     assert not {"metrics", "covariates"} & set(frame.columns)
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+FIGURE = st.floats(allow_nan=False, allow_infinity=False)
+FIGURES = st.dictionaries(
+    st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True), FIGURE, max_size=3
+)
+ROWS = st.lists(
+    st.tuples(TEXT, st.none() | TEXT, st.none() | TEXT, st.none() | st.floats(0, 1), FIGURES, FIGURES),
+    max_size=6,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(ROWS, st.sampled_from(ENDINGS))
+def test_any_observation_comes_back_from_a_file(seen, runtime, experiment, zone, tmp_path, rows, ending):
+    made = [
+        seen(f"o-{number}", session, intent=intent, trace_id=trace, quality_score=score)
+        for number, (session, intent, trace, score, _, _) in enumerate(rows)
+    ]
+    made = [
+        replace(each, metrics=safe(metrics), covariates=safe(covariates))
+        for each, (*_, metrics, covariates) in zip(made, rows, strict=True)
+    ]
+    path = tmp_path / f"any.{ending}"
+    Export(experiment, put(CrampedObservations(), made), runtime.lake, FIRST, FIRST).to_file(path)
+    if not made:
+        return
+    again = CrampedObservations()
+    at, rejects = datetime(2026, 11, 20, tzinfo=UTC), tmp_path / "rejects.jsonl"
+    import_file(path, experiment, again, zone=zone, recorded_at=at, rejects=rejects)
+    assert sorted(everything(again), key=lambda each: each.observation_id) == made
+
+
+def safe(figures):
+    return {name: value for name, value in figures.items() if ".." not in name}
+
+
+def test_small_tables_are_gathered_to_row_groups(export, tmp_path, monkeypatch):
+    export().to_file(tmp_path / "one.parquet")
+    monkeypatch.setattr(writing, "GROUP_ROWS", 10)
+    export().to_file(tmp_path / "many.parquet")
+    assert pq.read_metadata(tmp_path / "one.parquet").num_row_groups == 1
+    assert 1 < pq.read_metadata(tmp_path / "many.parquet").num_row_groups <= 7
+    assert rows_of(tmp_path / "many.parquet") == rows_of(tmp_path / "one.parquet")
 
 
 class Breaks(CrampedObservations):

@@ -297,6 +297,19 @@ def test_columns_that_mean_nothing_are_named(load, save):
     assert load(save([{**GOOD, "colour": "red", "day": "2026-11-06"}])).ignored_columns == ("colour",)
 
 
+def test_any_number_of_figures_may_be_in_lines_of_json(load, experiment, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    figures = [{f"metrics.m{first + n}": float(n) for n in range(300)} for first in range(0, 1500, 300)]
+    rows = [{**GOOD, "session_id": f"s-{n}", **each} for n, each in enumerate([*figures, *figures])]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    store = CrampedObservations()
+    made = everything(store, experiment, load(path, store).days[0])
+    assert len(made) == 10
+    for each in made:
+        row = rows[int(each.session_id[2:])]
+        assert each.metrics == {name[8:]: value for name, value in row.items() if name.startswith("metrics.")}
+
+
 def test_days_are_told(load, save):
     result = load(save([{**GOOD, "timestamp": NOON + 86400 * day} for day in (3, 0, 3)]))
     assert [str(day) for day in result.days] == ["2026-11-06", "2026-11-09"]
