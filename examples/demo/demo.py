@@ -58,8 +58,8 @@ def main() -> int:
     console.print(
         f"[bold green]Both check-ups ran[/] ({time.monotonic() - started:.0f} s). Look around in the UI:"
     )
-    console.print(f"  make up      then open the address it prints, as {ADMIN} with the password it prints")
-    console.print("  .venv/bin/kenshin drift history      .venv/bin/kenshin experiments show star-class-size")
+    console.print(f"  make up      then open the address that it prints and log in as {ADMIN}")
+    console.print("  KENSHIN_HOME=var .venv/bin/kenshin drift history")
     return 0
 
 
@@ -189,7 +189,7 @@ def _show_reports(airflow: LocalAirflow, sample: Mapping[str, Any]) -> None:
         )
         if newest is None:
             raise DemoFailed(f"No {kind} report lies in the lake.")
-        console.print(f"  {_relative(newest)}")
+        console.print(f"  {_relative(newest)}", soft_wrap=True)
 
 
 def _relative(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from kenshin.errors import InvalidName
 
@@ -16,10 +17,15 @@ def checked(name: object, *, what: str) -> str:
     Raises:
         InvalidName: it is not a string, is too long, or holds other characters.
     """
-    if not isinstance(name, str) or not PATTERN.fullmatch(name) or ".." in name:
+    if not isinstance(name, str) or not _is_safe(name):
         raise InvalidName(
             value=name,
             reason=f"not usable as the name of {what}",
             mend="Use 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit, without '..'.",
         )
     return name
+
+
+@lru_cache(maxsize=1024)
+def _is_safe(name: str) -> bool:
+    return PATTERN.fullmatch(name) is not None and ".." not in name

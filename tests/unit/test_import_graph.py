@@ -37,7 +37,7 @@ TABLE = {
     "signals":     ("errors",                                                      "",                            "opentelemetry"),
     "budget":      (SHARED,                                                        "",                            "numpy scipy"),
     "health":      (SHARED,                                                        "",                            "botocore"),
-    "experiments": (SHARED,                                                        "",                            "numpy scipy duckdb pandas pyarrow"),
+    "experiments": (SHARED,                                                        "",                            "numpy scipy duckdb pandas pyarrow jsonschema_rs"),
     "drift":       (SHARED,                                                        "",                            "numpy scipy duckdb pandas pyarrow"),
     "tracing":     (SHARED,                                                        "",                            "jsonschema_rs opentelemetry"),
     "monitoring":  ("errors names signals",                                        "",                            ""),

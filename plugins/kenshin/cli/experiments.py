@@ -15,6 +15,7 @@ from kenshin.cli.output import AsJson, console, errors, say, show_facts, show_js
 from kenshin.days import parse_day
 from kenshin.errors import InvalidInput, NotFound
 from kenshin.experiments import api
+from kenshin.experiments.columns import ColumnMap
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.report import ExperimentReport
 
@@ -206,17 +207,29 @@ def import_observations(
     rejects: Annotated[
         Path | None, typer.Option(help="Where refused rows go; FILE.rejects.jsonl unless given.")
     ] = None,
+    mapped: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=COLUMN", help="Which column fills a field; nothing: none."),
+    ] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--value", metavar="FIELD.VALUE=MEANING", help="What a value means: arm.control=A."),
+    ] = None,
+    map_file: Annotated[
+        Path | None, typer.Option(help="A JSON object with 'columns' and 'values' like --map and --value.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Import observations. Rows that cannot be counted go to a reject file with their reasons; the rest is kept."""
+    column_map = ColumnMap.parse(mapped or (), values or (), file=map_file)
     target = rejects or path.with_name(f"{path.name}.rejects.jsonl")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, disable=as_json, transient=True) as progress:
+    with _progress(as_json) as progress:
         task = progress.add_task("importing", total=None)
         result = api.import_observations(
             experiment_id,
             path,
             rejects=target,
+            columns=column_map,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     facts = {
@@ -226,10 +239,47 @@ def import_observations(
         "already_there": result.duplicates,
         "rejected": result.rejected,
         "rejects": str(result.rejects_path) if result.rejected else None,
+        "ignored_columns": list(result.ignored_columns),
     }
     show_facts(facts, as_json=as_json, title=f"Import into {experiment_id}")
     if result.rejected and not as_json:
         say(f"{result.rejected} rows were refused; {target} says why, row by row.")
+
+
+@app.command("export")
+def export_observations(
+    experiment_id: Id,
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV, Parquet or JSONL, by its ending; it is replaced.")
+    ],
+    first: Annotated[
+        str | None, typer.Option("--from", help="First day (YYYY-MM-DD); else the first of all.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day, included; else today.")] = None,
+    sessions: Annotated[
+        bool, typer.Option("--sessions", help="Sessions as the nights counted them, instead of observations.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write an experiment's observations, or its sessions, to a file."""
+    export = api.export_observations(
+        experiment_id,
+        first_day=parse_day(first) if first else None,
+        last_day=parse_day(last) if last else None,
+        what="sessions" if sessions else "observations",
+    )
+    with _progress(as_json) as progress:
+        task = progress.add_task("exporting", total=None)
+        result = export.to_file(
+            path, progress=lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    facts = {
+        "file": str(path),
+        "rows": result.rows,
+        "first_day": result.first_day.isoformat(),
+        "last_day": result.last_day.isoformat(),
+    }
+    show_facts(facts, as_json=as_json, title=f"Export of {experiment_id}")
 
 
 def show_report(experiment: Experiment, report: ExperimentReport) -> None:
@@ -238,6 +288,11 @@ def show_report(experiment: Experiment, report: ExperimentReport) -> None:
     facts = {"question": body["description"], **_in_words(body), "status": experiment.status}
     show_facts(facts, as_json=False, title=f"Experiment {body['experiment_id']}, through {body['day']}")
     show_rows(report.arm_rows(), as_json=False, title="Arms", empty="No observations yet.", columns=ARMS)
+
+
+def _progress(as_json: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=errors, disable=as_json, transient=True)
 
 
 def _in_words(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,9 @@
 - `assignment`: which arm and which prompt version a session gets, and whether that counts.
 - `definitions`: what a process knows of the registry, in memory, refreshed in the background.
 - `admission`: which observations count for an experiment.
-- `reading`, `conversion`, `importing`: rows of CSV, Parquet and JSONL files, to observations, into the store.
+- `scoring`, `grounding`, `schema`: the score of a response, from its parts.
+- `reading`, `columns`, `conversion`, `importing`: rows of CSV, Parquet and JSONL files, into the store.
+- `exporting`, `writing`: observations and sessions, as a table or as a file.
 - `collect`: a night's observations from the store into the lake.
 - `aggregate`: observations to session deltas, session deltas to sufficient statistics.
 - `sufficient`: those statistics by arm, phase, segment and metric; how shards are merged.
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from kenshin.experiments.assignment import Assignment
     from kenshin.experiments.experiment import Arm, Experiment
     from kenshin.experiments.observation import ABObservation
+    from kenshin.experiments.scoring import ResponseScore, ScoreWeights, score_response
 
 __all__ = [
     "ABObservation",
@@ -45,6 +48,8 @@ __all__ = [
     "Assignment",
     "Experiment",
     "PromptABTester",
+    "ResponseScore",
+    "ScoreWeights",
     "analyze",
     "assign_group",
     "get_assignment",
@@ -52,6 +57,7 @@ __all__ = [
     "observe",
     "prime",
     "record_observation",
+    "score_response",
 ]
 
 _HOMES = {
@@ -59,6 +65,7 @@ _HOMES = {
     "Arm": "kenshin.experiments.experiment",
     "Experiment": "kenshin.experiments.experiment",
     "ABObservation": "kenshin.experiments.observation",
+    **dict.fromkeys(["ResponseScore", "ScoreWeights", "score_response"], "kenshin.experiments.scoring"),
     **dict.fromkeys(
         [
             "PromptABTester",

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, overload
 
 from kenshin.current import current
+from kenshin.days import day_of
 from kenshin.errors import NotFound
-from kenshin.experiments import observation, registry, tester
+from kenshin.experiments import collect, observation, registry, tester
 from kenshin.experiments.assignment import Assignment
-from kenshin.experiments.collect import mark_arrivals
+from kenshin.experiments.columns import SAME, ColumnMap
 from kenshin.experiments.experiment import Experiment
+from kenshin.experiments.exporting import Export, What
 from kenshin.experiments.importing import ImportResult, Progress, import_file
 from kenshin.experiments.observation import ABObservation
 from kenshin.experiments.report import ExperimentReport, read_report, report_days
@@ -241,6 +243,7 @@ def import_observations(
     path: Path,
     *,
     rejects: Path,
+    columns: ColumnMap = SAME,
     progress: Progress = lambda done, total: None,
     by: str = BY,
 ) -> ImportResult:
@@ -265,6 +268,7 @@ def import_observations(
             zone=zone,
             recorded_at=at,
             rejects=rejects,
+            columns=columns,
             progress=progress,
             days=days,
         )
@@ -273,7 +277,39 @@ def import_observations(
             registry.backdate(
                 runtime.experiments, runtime.ledger, experiment_id, min(days), zone=zone, at=at, by=by
             )
-            mark_arrivals(runtime.lake, experiment_id, sorted(days), at=runtime.clock())
+            collect.mark_arrivals(runtime.lake, experiment_id, sorted(days), at=runtime.clock())
+
+
+def export_observations(
+    experiment_id: str,
+    *,
+    first_day: date | None = None,
+    last_day: date | None = None,
+    what: What = "observations",
+) -> Export:
+    """Observations or sessions of an experiment, to be had with `Export.to_pandas` or `Export.to_file`.
+
+    Args:
+        experiment_id: whose.
+        first_day: from which day on; the experiment's first day unless given.
+        last_day: to which day, included; today unless given.
+        what: ``observations``, or ``sessions``: what the nights made of them.
+
+    Raises:
+        ExperimentNotFound: the registry does not know the experiment.
+        InvalidInput: the days end before they begin.
+    """
+    runtime = current()
+    zone = runtime.settings.zone
+    experiment = registry.find(runtime.experiments, experiment_id)
+    return Export(
+        experiment,
+        runtime.observations,
+        runtime.lake,
+        first_day=first_day or collect.first_day(experiment, zone),
+        last_day=last_day or day_of(runtime.clock(), zone),
+        what=what,
+    )
 
 
 def report(experiment_id: str, day: date) -> ExperimentReport:

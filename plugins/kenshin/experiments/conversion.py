@@ -10,39 +10,23 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
-from kenshin import names
 from kenshin.days import start_of
 from kenshin.errors import InvalidName, InvalidObservation
-from kenshin.experiments.admission import admit
+from kenshin.experiments.admission import Admission
 from kenshin.experiments.collect import first_day
+from kenshin.experiments.columns import GROUPS, SAME, ColumnMap
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.observation import ABObservation, content_id, observation
 from kenshin.experiments.reading import Row, Unreadable
-
-ALIASES = {"group": "arm", "timestamp": "observed_at"}
-"""The proof of concept's names of two columns."""
-
-REQUIRED = ("session_id", "arm", "observed_at", "quality_score")
-OPTIONAL = (
-    "observation_id",
-    "experiment_id",
-    "prompt_version",
-    "recorded_at",
-    "phase",
-    "intent",
-    "trace_id",
-    "latency_ms",
-    "metrics",
-    "covariates",
-)
-DERIVED = ("day", "shard")
-"""Columns that an export has, and that are made anew from the others."""
 
 EARLIER = timedelta(days=366)
 """Observations so much older than the experiment's first day are taken for mistakes."""
 
 LATER = timedelta(days=1)
 """Clocks may differ; observations further in the future are taken for mistakes."""
+
+MOST_COLUMNS = 1_000
+"""What so many columns mean is remembered; lines of JSON may have any number."""
 
 
 class BadRow(Exception):
@@ -55,22 +39,6 @@ class BadRow(Exception):
         super().__init__(reason)
 
 
-def field_of(column: str) -> str | None:
-    """The field that a column fills: its own name, an alias, ``metrics.…``, ``covariates.…``; None for others.
-
-    Raises:
-        InvalidName: what follows the dot is no name.
-    """
-    name = ALIASES.get(column, column)
-    if name in REQUIRED or name in OPTIONAL:
-        return name
-    group, dot, figure = name.partition(".")
-    if dot and group in ("metrics", "covariates"):
-        names.checked(figure, what=f"one of the {group}")
-        return name
-    return None
-
-
 class Converter:
     """Makes observations of one experiment.
 
@@ -78,16 +46,22 @@ class Converter:
         experiment: whose they are.
         zone: whose dates the days are.
         recorded_at: when they are recorded, where a row does not say.
+        columns: which column fills which field.
     """
 
-    def __init__(self, experiment: Experiment, *, zone: tzinfo, recorded_at: datetime) -> None:
+    def __init__(
+        self, experiment: Experiment, *, zone: tzinfo, recorded_at: datetime, columns: ColumnMap = SAME
+    ) -> None:
+        self._columns = columns
         self._experiment = experiment
+        self._admission = Admission(experiment)
         self._zone = zone
         self._recorded_at = recorded_at
         self._earliest = start_of(first_day(experiment, zone), zone) - EARLIER
         self._latest = recorded_at + LATER
         self._versions = {arm.name: arm.prompt_version for arm in experiment.all_arms()}
         self._fields: dict[str, str | None] = {}
+        self._figures: dict[str, dict[str, str]] = {group: {} for group in GROUPS}
 
     def observation(self, row: Row) -> ABObservation:
         """The row as an observation.
@@ -98,7 +72,7 @@ class Converter:
         if row.problem is not None:
             raise BadRow(None, None, row.problem)
         try:
-            return admit(self._observation(self._by_field(row.cells)), self._experiment)
+            return self._admission.check(self._observation(self._by_field(row.cells)))
         except InvalidObservation as error:
             column, equals, _ = str(error.value).partition("=")
             value = row.cells.get(column, error.value) if equals else error.value
@@ -116,14 +90,17 @@ class Converter:
                 raise BadRow(column, None, value.reason)
             if field in known:
                 raise BadRow(column, value, f"'{field}' is there twice, under two names")
-            known[field] = value
+            known[field] = self._columns.value(field, value) if field in self._columns.values else value
         return known
 
     def _remember(self, column: str) -> str | None:
-        if len(self._fields) > 1000:
-            return field_of(column)
-        self._fields[column] = field_of(column)
-        return self._fields[column]
+        field = self._columns.field_of(column)
+        if len(self._fields) < MOST_COLUMNS:
+            self._fields[column] = field
+            group, dot, figure = (field or "").partition(".")
+            if dot:
+                self._figures[group][str(field)] = figure
+        return field
 
     def _observation(self, cells: dict[str, Any]) -> ABObservation:
         arm = _text(cells, "arm")
@@ -146,8 +123,8 @@ class Converter:
             },
             **{name: _number(name, cells[name]) for name in ("quality_score", "latency_ms") if name in cells},
             **({"phase": phase} if "phase" in cells else {}),
-            "metrics": _figures(cells, "metrics"),
-            "covariates": _figures(cells, "covariates"),
+            "metrics": self._group(cells, "metrics"),
+            "covariates": self._group(cells, "covariates"),
         }
         experiment_id = _text(cells, "experiment_id", self._experiment.experiment_id)
         identity = (
@@ -160,6 +137,18 @@ class Converter:
             zone=self._zone,
             **{"prompt_version": self._versions[arm], "phase": self._experiment.phase, **said},
         )
+
+    def _group(self, cells: Mapping[str, Any], group: str) -> dict[str, float]:
+        figures = _pairs(group, cells[group]) if group in cells else {}
+        if len(self._fields) < MOST_COLUMNS:
+            fields = self._figures[group]
+        else:
+            prefix = f"{group}."
+            fields = {field: field.removeprefix(prefix) for field in cells if field.startswith(prefix)}
+        for field, figure in fields.items():
+            if field in cells:
+                figures[figure] = _number(field, cells[field])
+        return figures
 
     def _implausible(self, observed_at: datetime) -> str:
         if observed_at > self._latest:
@@ -206,14 +195,16 @@ def _instant(cells: Mapping[str, Any], field: str) -> datetime:
         raise BadRow(field, None, "it is missing")
     try:
         instant = _parsed(value)
-        if instant.tzinfo is not None:
-            instant = instant.astimezone(UTC)
     except (ValueError, OverflowError, OSError, TypeError) as error:
         reason = "neither seconds since the epoch nor an instant like 2026-11-05T10:00:00+09:00"
         raise BadRow(field, value, reason) from error
     if instant.tzinfo is None:
         raise BadRow(field, value, "it has no time zone; write an offset, as in 2026-11-05T10:00:00+09:00")
-    return instant
+    try:
+        # In one zone for all, instants are compared several times faster.
+        return instant.astimezone(UTC)
+    except OverflowError as error:
+        raise BadRow(field, value, "it lies outside the years 1 to 9999") from error
 
 
 def _parsed(value: Any) -> datetime:
@@ -229,24 +220,16 @@ def _parsed(value: Any) -> datetime:
     return datetime.fromtimestamp(float(value), UTC)
 
 
-def _figures(cells: Mapping[str, Any], group: str) -> dict[str, float]:
-    figures: dict[str, float] = {}
-    whole = cells.get(group)
+def _pairs(group: str, whole: Any) -> dict[str, float]:
     if isinstance(whole, str):
         try:
             whole = json.loads(whole)
         except ValueError as error:
             raise BadRow(group, whole, "not a JSON object of numbers") from error
-    if whole is not None:
-        try:
-            pairs = dict(whole)
-        except (TypeError, ValueError) as error:
-            raise BadRow(group, whole, "not a map of numbers") from error
-        figures = {
-            str(name): _number(f"{group}.{name}", value) for name, value in pairs.items() if value is not None
-        }
-    prefix = f"{group}."
-    for field, value in cells.items():
-        if field.startswith(prefix):
-            figures[field.removeprefix(prefix)] = _number(field, value)
-    return figures
+    try:
+        pairs = dict(whole)
+    except (TypeError, ValueError) as error:
+        raise BadRow(group, whole, "not a map of numbers") from error
+    return {
+        str(name): _number(f"{group}.{name}", value) for name, value in pairs.items() if value is not None
+    }

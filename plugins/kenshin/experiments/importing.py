@@ -1,9 +1,9 @@
 """Imports: observations from a file into the store. A bad row goes to a reject file with its reason, the rest stays.
 
 Columns are named as the fields of `ABObservation`, or as the proof of concept named them: ``group``, and ``timestamp``
-in seconds since the epoch. ``metrics.<name>`` and ``covariates.<name>`` are further figures. An observation without an
-id gets one made of its content, so importing a file again stores nothing twice, and two rows that are equal in
-everything count once.
+in seconds since the epoch; a `ColumnMap` reads other names. ``metrics.<name>`` and ``covariates.<name>`` are further
+figures. An observation without an id gets one made of its content, so importing a file again stores nothing twice, and
+two rows that are equal in everything count once.
 """
 
 from __future__ import annotations
@@ -20,11 +20,15 @@ from types import TracebackType
 from typing import TextIO
 
 from kenshin.errors import BackendUnavailable, InvalidName
-from kenshin.experiments.conversion import ALIASES, DERIVED, REQUIRED, BadRow, Converter, field_of
+from kenshin.experiments.columns import ALIASES, DERIVED, REQUIRED, SAME, ColumnMap
+from kenshin.experiments.conversion import BadRow, Converter
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.observation import ABObservation
-from kenshin.experiments.reading import BATCH_ROWS, RowFile, open_rows, refused
+from kenshin.experiments.reading import RowFile, open_rows, refused
 from kenshin.experiments.store import ObservationStore, Rejected, WriteResult
+
+BATCH_ROWS = 20_000
+"""So many rows are in memory at once. A store in order of its keys takes a large batch with less effort a row."""
 
 STUBBORN_ROUNDS = 5
 """So often in a row a store may take nothing of what is left before the import gives up."""
@@ -64,6 +68,7 @@ def import_file(
     zone: tzinfo,
     recorded_at: datetime,
     rejects: Path,
+    columns: ColumnMap = SAME,
     progress: Progress = lambda done, total: None,
     days: set[date] | None = None,
 ) -> ImportResult:
@@ -76,6 +81,7 @@ def import_file(
         zone: whose dates the days are.
         recorded_at: when they are recorded, where the file does not say.
         rejects: where refused rows go, one JSON object a line: row, column, value, reason.
+        columns: which column fills which field.
         progress: is told how many rows of how many are done.
         days: gets the days that hold imported observations, also where the import breaks off.
 
@@ -84,8 +90,8 @@ def import_file(
         BackendUnavailable: the store takes no more; what it took stays, and importing again goes on.
     """
     file = open_rows(path)
-    ignored = _ignored_columns(file)
-    converter = Converter(experiment, zone=zone, recorded_at=recorded_at)
+    ignored = _ignored_columns(file, columns)
+    converter = Converter(experiment, zone=zone, recorded_at=recorded_at, columns=columns)
     read = stored = duplicates = 0
     days = set() if days is None else days
     with _RejectFile(rejects) as refusals:
@@ -120,12 +126,18 @@ def import_file(
     )
 
 
-def _ignored_columns(file: RowFile) -> tuple[str, ...]:
+def _ignored_columns(file: RowFile, columns: ColumnMap) -> tuple[str, ...]:
+    for target, mapped in columns.columns.items():
+        if mapped and mapped not in file.columns:
+            mend = f"The file has {', '.join(file.columns)}."
+            raise refused(
+                file.path, f"the column that '{target}' is mapped to is missing", mend, column=mapped
+            )
     fields: dict[str, str] = {}
     ignored = []
     for column in file.columns:
         try:
-            field = field_of(column)
+            field = columns.field_of(column)
         except InvalidName as error:
             if file.uniform:
                 reason = f"not usable as a figure's name ({error.reason})"
@@ -141,7 +153,7 @@ def _ignored_columns(file: RowFile) -> tuple[str, ...]:
     for field in REQUIRED:
         if field not in fields:
             other = next((f" (or '{alias}')" for alias, name in ALIASES.items() if name == field), "")
-            mend = f"Needed are {', '.join(REQUIRED)}; the file has {', '.join(file.columns)}."
+            mend = f"Needed are {', '.join(REQUIRED)}; the file has {', '.join(file.columns)}, which can be mapped."
             raise refused(file.path, f"the column is missing{other}", mend, column=field)
     return tuple(name for name in ignored if name not in DERIVED)
 

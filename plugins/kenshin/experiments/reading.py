@@ -1,7 +1,7 @@
 """Rows of CSV, JSONL and Parquet files, for imports: a row that cannot be read is told apart from a file that cannot.
 
 A file is read twice: once to count its rows and to find out whether it can be read to its end, before anything is
-written anywhere; and once for the rows. At no time is more than a few thousand rows in memory.
+written anywhere; and once for the rows. No more than a few thousand rows are in memory here.
 """
 
 from __future__ import annotations

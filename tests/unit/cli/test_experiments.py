@@ -129,6 +129,57 @@ def test_an_import_keeps_the_good_rows_and_explains_the_bad_ones(kenshin, tmp_pa
     assert (again["stored"], again["already_there"]) == (0, 198)
 
 
+def test_another_tools_file_is_imported_by_a_map(kenshin, tmp_path):
+    kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2", "--start")
+    path = tmp_path / "other.csv"
+    now = datetime.now(UTC).isoformat()
+    path.write_text(f"ts,user,variant,stars,colour\n{now},s-1,control,good,red\n{now},s-2,test,bad,red\n")
+    body = {"columns": {"quality_score": "stars"}, "values": {"quality_score": {"good": 1, "bad": 0}}}
+    (tmp_path / "map.json").write_text(json.dumps(body))
+    options = ["--map", "observed_at=ts", "--map", "session_id=user", "--map", "arm=variant"]
+    options += ["--value", "arm.control=A", "--value", "arm.test=B", "--map-file", tmp_path / "map.json"]
+    answer = kenshin("experiments", "import", "greeting", path, *options, "--json")
+    assert answer.code == 0, answer.err
+    assert (answer.json["stored"], answer.json["rejected"]) == (2, 0)
+    assert answer.json["ignored_columns"] == ["colour"]
+    assert "colour" in kenshin("experiments", "import", "greeting", path, *options).out
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_an_export_can_be_imported_under_another_experiment(kenshin, tmp_path, ending):
+    for name in ("greeting", "farewell"):
+        kenshin("experiments", "create", name, "--a", "v1", "--b", "v2", "--start")
+    (tmp_path / "day.csv").write_text(csv_of(rows(100)))
+    kenshin("experiments", "import", "greeting", tmp_path / "day.csv")
+    path = tmp_path / f"export.{ending}"
+    answer = kenshin("experiments", "export", "greeting", path, "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["rows"] == 100
+    again = kenshin("experiments", "import", "farewell", path, "--map", "experiment_id=", "--json").json
+    assert (again["stored"], again["rejected"]) == (100, 0)
+
+
+def test_an_export_keeps_to_the_days_and_says_what_it_wrote(kenshin, tmp_path):
+    kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2", "--start")
+    path = tmp_path / "export.csv"
+    days = ["--from", "2026-11-01", "--to", "2026-11-02"]
+    answer = kenshin("experiments", "export", "greeting", path, *days)
+    assert answer.code == 0
+    assert "2026-11-02" in answer.out
+    assert len(path.read_text().splitlines()) == 1
+    assert kenshin("experiments", "export", "greeting", path, "--from", "yesterday").code == 2
+    assert "no night" in kenshin("experiments", "export", "greeting", path, *days, "--sessions").err
+
+
+def test_an_unknown_target_of_a_map_is_refused_with_the_known_ones(kenshin, tmp_path):
+    kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2", "--start")
+    (tmp_path / "day.csv").write_text(csv_of(rows(1)))
+    answer = kenshin("experiments", "import", "greeting", tmp_path / "day.csv", "--map", "when=observed_at")
+    assert answer.code == 2
+    assert "observed_at" in answer.err
+    assert "Known fields" in answer.err
+
+
 def test_an_unreadable_file_stores_nothing(kenshin, tmp_path):
     kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2", "--start")
     path = tmp_path / "day.parquet"

@@ -11,6 +11,7 @@ from contract.experiment_doubles import CrampedObservations, FullObservations
 
 from kenshin.errors import BackendUnavailable, InvalidInput
 from kenshin.experiments.collect import observations_of, to_table
+from kenshin.experiments.columns import ColumnMap
 from kenshin.experiments.importing import import_file
 from kenshin.experiments.observation import SHARDS
 
@@ -177,6 +178,9 @@ def test_broken_lines_of_json_are_rejects(load, rejects, tmp_path, line):
         ("2026-11-06T12:00:00", "no time zone"),
         ("yesterday", "neither seconds"),
         ("true", "neither seconds"),
+        ("0001-01-01T00:00:00+09:00", "outside the years"),
+        ("9999-12-31T23:00:00-09:00", "outside the years"),
+        ("9999-12-31T23:00:00Z", "future"),
         ("", "missing"),
     ],
 )
@@ -188,6 +192,14 @@ def test_instants_that_mean_nothing_are_rejects(load, rejects, tmp_path, text, r
     )
     assert load(path).stored == 2
     assert reason in rejects()[0]["reason"]
+
+
+def test_when_a_row_was_recorded_must_be_an_instant_too(load, rejects, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = [{**GOOD, "recorded_at": at} for at in ("0001-01-01T00:00:00+09:00", "2026-11-07T00:00:00+09:00")]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert load(path).stored == 1
+    assert [(each["row"], each["column"]) for each in rejects()] == [(1, "recorded_at")]
 
 
 def test_an_export_of_the_lake_can_be_imported_as_it_is(load, seen, experiment, tmp_path):
@@ -303,7 +315,114 @@ def test_columns_that_mean_nothing_are_named(load, save):
     assert load(save([{**GOOD, "colour": "red", "day": "2026-11-06"}])).ignored_columns == ("colour",)
 
 
+def test_any_number_of_figures_may_be_in_lines_of_json(load, experiment, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    figures = [{f"metrics.m{first + n}": float(n) for n in range(300)} for first in range(0, 1500, 300)]
+    rows = [{**GOOD, "session_id": f"s-{n}", **each} for n, each in enumerate([*figures, *figures])]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    store = CrampedObservations()
+    made = everything(store, experiment, load(path, store).days[0])
+    assert len(made) == 10
+    for each in made:
+        row = rows[int(each.session_id[2:])]
+        assert each.metrics == {name[8:]: value for name, value in row.items() if name.startswith("metrics.")}
+
+
 def test_days_are_told(load, save):
     result = load(save([{**GOOD, "timestamp": NOON + 86400 * day} for day in (3, 0, 3)]))
     assert [str(day) for day in result.days] == ["2026-11-06", "2026-11-09"]
     assert result.days[1] - result.days[0] == timedelta(days=3)
+
+
+FOREIGN = {
+    "ts": NOON,
+    "user": "s-1",
+    "variant": "control",
+    "rating": "good",
+    "usd": 0.25,
+    "arm": "x",
+    "phase": 9,
+}
+MAPPED = ColumnMap(
+    {"observed_at": "ts", "session_id": "user", "arm": "variant", "quality_score": "rating", "phase": ""}
+    | {"metrics.cost": "usd"},
+    {"arm": {"control": "A", "test": "B"}, "quality_score": {"good": 1, "bad": 0}},
+)
+
+
+def test_another_tools_file_is_read_by_a_map(save, load, rejects, experiment):
+    rows = [FOREIGN, {**FOREIGN, "variant": "test", "rating": "bad"}, {**FOREIGN, "variant": "third"}]
+    store = CrampedObservations()
+    result = load(save(rows), store, columns=MAPPED)
+    assert (result.stored, result.rejected, result.ignored_columns) == (2, 1, ("arm", "phase"))
+    made = everything(store, experiment, result.days[0])
+    assert {(each.arm, each.quality_score, each.metrics["cost"]) for each in made} == {
+        ("A", 1, 0.25),
+        ("B", 0, 0.25),
+    }
+    [line] = rejects()
+    assert (line["row"], line["column"], line["value"]) == (3, "arm", "third")
+
+
+def test_a_mapped_column_that_is_not_there_is_refused_before_anything_is_written(save, load):
+    store = CrampedObservations()
+    with pytest.raises(InvalidInput, match="'arm' is mapped to is missing") as caught:
+        load(
+            save([{name: cell for name, cell in FOREIGN.items() if name != "variant"}]), store, columns=MAPPED
+        )
+    assert "ts" in caught.value.mend
+    assert store.largest_call == 0
+
+
+SPOILT = [
+    ({"quality_score": "1.7"}, "quality_score", "a score lies from 0 to 1"),
+    ({"quality_score": "good"}, "quality_score", "not a number"),
+    ({"arm": "C"}, "arm", "the arms are A, B"),
+    ({"observed_at": "2027-01-01T00:00:00Z"}, "observed_at", "lies in the future"),
+    ({"observed_at": ""}, "observed_at", "it is missing"),
+    ({"latency_ms": "-1"}, "latency_ms", "a finite number of milliseconds from 0"),
+    ({"session_id": "x" * 257}, "session_id", "needs 1 to 256 characters"),
+]
+
+
+def spoil(path, count):
+    """A CSV file in which every hundredth row is bad; answers for each such row the column and the reason."""
+    expected = {}
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["session_id", "arm", "observed_at", "quality_score", "latency_ms"])
+        writer.writeheader()
+        for number in range(1, count + 1):
+            row = {
+                "session_id": f"s-{number}",
+                "arm": "AB"[number % 2],
+                "observed_at": "2026-11-06T12:00:00+09:00",
+                "quality_score": "0.5",
+                "latency_ms": "12.5",
+            }
+            if (number * 37) % 100 == 0:
+                bad, *why = SPOILT[len(expected) % len(SPOILT)]
+                row.update(bad)
+                expected[number] = why
+            writer.writerow(row)
+    return expected
+
+
+@pytest.mark.parametrize("count", [10_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_the_reject_file_has_exactly_the_bad_rows_with_reasons(runtime, experiment, zone, tmp_path, count):
+    expected = spoil(tmp_path / "rows.csv", count)
+    result = import_file(
+        tmp_path / "rows.csv",
+        experiment,
+        runtime.observations,
+        zone=zone,
+        recorded_at=AT,
+        rejects=tmp_path / "rejects.jsonl",
+    )
+    assert (result.read, result.stored, result.rejected) == (count, count * 99 // 100, count // 100)
+    assert len(expected) == count // 100
+    lines = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
+    assert [line["row"] for line in lines] == list(expected)
+    for line in lines:
+        column, reason = expected[line["row"]]
+        assert line["column"] == column
+        assert reason in line["reason"]

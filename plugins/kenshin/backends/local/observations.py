@@ -40,6 +40,9 @@ CREATE TABLE IF NOT EXISTS observations (
 
 _INSERT = "INSERT OR IGNORE INTO observations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
+# json.dumps would make an encoder for each call.
+_encode = json.JSONEncoder(sort_keys=True).encode
+
 
 class SqliteObservations:
     """Observations of any number of experiments.
@@ -115,8 +118,8 @@ def _row(each: ABObservation) -> tuple[object, ...]:
         each.trace_id,
         each.quality_score,
         each.latency_ms,
-        json.dumps(dict(each.metrics), sort_keys=True) if each.metrics else "{}",
-        json.dumps(dict(each.covariates), sort_keys=True) if each.covariates else "{}",
+        _encode(dict(each.metrics)) if each.metrics else "{}",
+        _encode(dict(each.covariates)) if each.covariates else "{}",
     )
 
 
