@@ -17,6 +17,8 @@ from kenshin.urls import PortURL
 if TYPE_CHECKING:
     from kenshin.drift.embedder import Embedder, EmbeddingCache
     from kenshin.drift.index import VectorIndex
+    from kenshin.experiments.experiment import Experiment
+    from kenshin.experiments.recording import ObservationRecorder
     from kenshin.experiments.store import ExperimentStore, ObservationStore
     from kenshin.lake import Lake
     from kenshin.ledger import Ledger
@@ -64,6 +66,26 @@ class Runtime:
     def observations(self) -> ObservationStore:
         """The observation store."""
         return cast("ObservationStore", self._open("observations", self.settings.observations))
+
+    @property
+    def observation_recorder(self) -> ObservationRecorder:
+        """What takes observations to the store in the background; see docs/observations.md."""
+        key = ("observation_recorder", "")
+        recorder = self._opened.get(key)
+        if recorder is None:
+            from kenshin.experiments.recording import ObservationRecorder
+
+            with self._lock:
+                if key not in self._opened:
+                    self._opened[key] = ObservationRecorder(
+                        self.observations,
+                        self.settings.home / "spill",
+                        self.clock,
+                        zone=self.settings.zone,
+                        find=self._experiment,
+                    )
+                recorder = self._opened[key]
+        return cast("ObservationRecorder", recorder)
 
     @property
     def lake(self) -> Lake:
@@ -120,9 +142,14 @@ class Runtime:
         """Flush the signals and close what can be closed."""
         with self._lock:
             opened, self._opened = self._opened, {}
-        for port in opened.values():
+        # The last first: the recorder of observations still needs their store.
+        for port in reversed(opened.values()):
             if callable(close := getattr(port, "close", None)):
                 close()
+
+    def _experiment(self, experiment_id: str) -> Experiment | None:
+        found = self.experiments.get(experiment_id)
+        return None if found is None else found.value
 
     def _open(self, port: str, url: PortURL) -> Any:
         with self._lock:

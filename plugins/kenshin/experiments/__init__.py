@@ -6,6 +6,10 @@
 - `assignment`: which arm and which prompt version a session gets.
 - `admission`: which observations count for an experiment.
 - `reading`, `conversion`, `importing`: rows of CSV, Parquet and JSONL files, to observations, into the store.
+- `recording`: observations in the background to the store; `lifetime`: through forks and to the process's end.
+- `carrier`: to the store, or to the spill while the store is down; `gate` admits, `tally` counts.
+- `spill`, `segment`: what waits on disk, across the death of a process.
+- `observing`: an observation under the proof of concept's names.
 - `collect`: a night's observations from the store into the lake.
 - `aggregate`: observations to session deltas, session deltas to sufficient statistics.
 - `sufficient`: those statistics by arm, phase, segment and metric; how shards are merged.
@@ -27,7 +31,9 @@ if TYPE_CHECKING:
         PromptABTester,
         analyze,
         assign_group,
+        flush_observations,
         get_prompt_version,
+        observation_stats,
         record_observation,
     )
     from kenshin.experiments.experiment import Arm, Experiment
@@ -40,7 +46,9 @@ __all__ = [
     "PromptABTester",
     "analyze",
     "assign_group",
+    "flush_observations",
     "get_prompt_version",
+    "observation_stats",
     "record_observation",
 ]
 
@@ -49,7 +57,15 @@ _HOMES = {
     "Experiment": "kenshin.experiments.experiment",
     "ABObservation": "kenshin.experiments.observation",
     **dict.fromkeys(
-        ["PromptABTester", "analyze", "assign_group", "get_prompt_version", "record_observation"],
+        [
+            "PromptABTester",
+            "analyze",
+            "assign_group",
+            "flush_observations",
+            "get_prompt_version",
+            "observation_stats",
+            "record_observation",
+        ],
         "kenshin.experiments.api",
     ),
 }

@@ -15,6 +15,7 @@ from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.importing import ImportResult, Progress, import_file
 from kenshin.experiments.observation import ABObservation
 from kenshin.experiments.report import ExperimentReport, read_report, report_days
+from kenshin.experiments.tally import RecorderStats
 from kenshin.ports import Versioned
 
 BY = "api"
@@ -49,23 +50,45 @@ def get_prompt_version(experiment_id: str, session_id: str) -> str:
     return PromptABTester().get_prompt_version(experiment_id, session_id)
 
 
-def record_observation(observation: ABObservation) -> None:
-    """Store an observation; storing it again changes nothing.
+def record_observation(observation: ABObservation | None = None, **fields: Any) -> None:
+    """Record an observation in the background; the same observation id counts once.
 
-    Raises:
-        ExperimentNotFound: the registry does not know its experiment.
-        InvalidObservation: it does not belong to the experiment.
-        BackendUnavailable: the store cannot take it.
+    It neither blocks nor raises: what is refused or lost is counted in `observation_stats`.
+
+    Args:
+        observation: what to record; or leave it out and give `fields`.
+        fields: those of the proof of concept (session_id, experiment_id, group, prompt_version, quality_score,
+            latency_ms, timestamp), and further ones of `ABObservation`; see `observing.observed`.
     """
-    PromptABTester().record_observation(observation)
+    recorder = current().observation_recorder
+    if observation is None:
+        recorder.observe(**fields)
+    else:
+        recorder.record(observation)
+
+
+def flush_observations(deadline_s: float = 5.0) -> int:
+    """Wait until what this process recorded is stored, e.g. at the end of a Lambda's call.
+
+    Answers how many observations are not stored yet; see `ObservationRecorder.flush`.
+    """
+    return current().observation_recorder.flush(deadline_s)
+
+
+def observation_stats() -> RecorderStats:
+    """What became of the observations that this process recorded."""
+    return current().observation_recorder.stats()
 
 
 def analyze(experiment_id: str) -> dict[str, Any]:
     """The analysis of everything observed until now, under the proof of concept's keys.
 
+    What this process has recorded is stored first.
+
     Raises:
         ExperimentNotFound: the registry does not know the experiment.
     """
+    flush_observations()
     return PromptABTester().analyze(experiment_id)
 
 
