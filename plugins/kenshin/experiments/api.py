@@ -31,6 +31,19 @@ class PromptABTester(tester.PromptABTester):
             runtime.experiments, runtime.observations, clock=runtime.clock, zone=runtime.settings.zone
         )
 
+    def record_observation(self, observation: ABObservation) -> None:
+        """Record an observation in the background; see the function of the same name."""
+        record_observation(observation)
+
+    def analyze(self, experiment_id: str) -> dict[str, Any]:
+        """The analysis of everything observed until now; what this process has recorded is stored first.
+
+        Raises:
+            ExperimentNotFound: the registry does not know the experiment.
+        """
+        flush_observations()
+        return super().analyze(experiment_id)
+
 
 def assign_group(experiment_id: str, session_id: str) -> str:
     """The session's arm; control unless the experiment is running.
@@ -88,7 +101,6 @@ def analyze(experiment_id: str) -> dict[str, Any]:
     Raises:
         ExperimentNotFound: the registry does not know the experiment.
     """
-    flush_observations()
     return PromptABTester().analyze(experiment_id)
 
 

@@ -43,6 +43,7 @@ class ObservationRecorder:
         clock: answers the present instant, aware.
         zone: whose dates the days are.
         find: reads an experiment's definition from the registry; None: there is none.
+        known: answers what this process knows of it without any I/O; None: what `find` has answered already.
         carry: by threads in the background; only on `flush`, in its caller; or at once, in the caller of `record`.
         strict: `record` raises what it would count, admits in the caller, and waits where it would drop.
         capacity: how many observations may wait in memory; one more is dropped.
@@ -70,6 +71,7 @@ class ObservationRecorder:
         *,
         zone: tzinfo,
         find: Callable[[str], Experiment | None] = lambda experiment_id: None,
+        known: Callable[[str], Experiment | None] | None = None,
         carry: Carry = "background",
         strict: bool = False,
         capacity: int = 50_000,
@@ -96,6 +98,7 @@ class ObservationRecorder:
         self._exit_deadline_s = exit_deadline_s
         self._seconds = seconds
         self._gate = Gate(find, clock=seconds)
+        self._known = known or self._gate.known
         self._tally = Tally()
         self._carrier = Carrier(
             store,
@@ -238,7 +241,7 @@ class ObservationRecorder:
         return f"{self._token}-{next(self._numbers)}"
 
     def _phase_of(self, experiment_id: str) -> int:
-        known = self._gate.known(experiment_id)
+        known = self._known(experiment_id)
         return 1 if known is None else known.phase
 
     def _refuse(self, error: Exception) -> None:

@@ -33,6 +33,16 @@ class _Owned:
     lock: int
     left: int = 0
 
+    def let_go(self) -> None:
+        """Close the lock's file; where a fork has made two copies, the lock stays with the other."""
+        lock, self.lock = self.lock, -1
+        if lock >= 0:
+            _close(lock)
+
+    def __del__(self) -> None:
+        # A forked child may free its copy before it hears of the fork.
+        self.let_go()
+
 
 @dataclass(slots=True)
 class _Segment:
@@ -143,7 +153,7 @@ class Spill:
             self._close_growing()
             for owner in self._owners():
                 if owner.left:
-                    _close(owner.lock)
+                    owner.let_go()
                 else:
                     _remove(owner)
             self._begin()
@@ -152,8 +162,7 @@ class Spill:
         """In the child of a fork: everything stays with the parent, its locks included."""
         self._lock = threading.RLock()
         for owner in self._owners():
-            # Closing this copy keeps the parent's lock; unlocking it would not.
-            _close(owner.lock)
+            owner.let_go()
         if self._growing is not None:
             _close(self._growing.file)
         self._begin()
@@ -225,7 +234,7 @@ class Spill:
             for path in sorted(folder.glob(f"*{_ENDING}")):
                 found.append(_Segment(path, owner, count=count_lines(path), size=path.stat().st_size))
         except OSError:
-            _close(lock)
+            owner.let_go()
             return 0
         if not found:
             _remove(owner)
@@ -267,7 +276,7 @@ def _locked(path: Path) -> int | None:
 
 def _remove(owner: _Owned) -> None:
     shutil.rmtree(owner.folder, ignore_errors=True)
-    _close(owner.lock)
+    owner.let_go()
 
 
 def _close(file: int) -> None:
