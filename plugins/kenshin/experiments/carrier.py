@@ -81,14 +81,20 @@ class Carrier:
         """Admit and store a batch; answers what the store could not take, and then leaves it alone for a while."""
         since = self._seconds()
         admitted = []
+        strangers: set[str] = set()
         for each in batch:
             try:
-                self._gate.admit(each, since=since)
+                known = self._gate.admit(each, since=since)
             except Exception as error:
                 self.refuse(error)
             else:
                 admitted.append(each)
-        return self._write(admitted)
+                if not known:
+                    strangers.add(each.observation_id)
+        left = self._write(admitted)
+        if strangers:
+            self.tally.add(unadmitted=len(strangers.difference(each.observation_id for each in left)))
+        return left
 
     def put_away(self, batch: Sequence[ABObservation]) -> Sequence[ABObservation]:
         """Spill a batch; answers what the disk could not take."""

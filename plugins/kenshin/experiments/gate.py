@@ -37,7 +37,6 @@ class Gate:
         clock: Callable[[], float],
         keep_s: float = 30.0,
     ) -> None:
-        self.unadmitted = 0
         self._find = find
         self._clock = clock
         self._keep_s = keep_s
@@ -48,8 +47,8 @@ class Gate:
         found = self._known.get(experiment_id)
         return None if found is None else found[1]
 
-    def admit(self, observation: ABObservation, *, since: float) -> None:
-        """Let an observation pass; may read the registry.
+    def admit(self, observation: ABObservation, *, since: float) -> bool:
+        """Let an observation pass; may read the registry. Answers whether its experiment is known.
 
         Args:
             observation: which.
@@ -63,8 +62,7 @@ class Gate:
         if read_at is None or self._clock() - read_at > self._keep_s:
             read_at, experiment = self._read(observation.experiment_id)
         if experiment is None:
-            self.unadmitted += 1
-            return
+            return False
         try:
             admit(observation, experiment)
         except InvalidObservation:
@@ -73,6 +71,7 @@ class Gate:
             _, newest = self._read(observation.experiment_id)
             if newest is not None:
                 admit(observation, newest)
+        return True
 
     def _read(self, experiment_id: str) -> tuple[float, Experiment | None]:
         before = self.known(experiment_id)

@@ -187,7 +187,6 @@ class ObservationRecorder:
                 queued=len(self._queue),
                 in_flight=self._moving,
                 on_disk=self._carrier.on_disk,
-                unadmitted=self._gate.unadmitted,
             )
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ class RecorderStats:
         adopted: found in the segments of dead processes.
         dropped: lost, since neither the store nor memory nor the disk had room, or after closing.
         torn: lines that a kill had cut off, or that came back damaged from disk.
-        unadmitted: passed without admission, since their experiment is not known.
+        unadmitted: stored without admission, since their experiment is not known.
         queued: in memory now.
         on_disk: spilled or adopted, and not settled yet.
         latest: the latest refusals in words.
@@ -88,7 +88,7 @@ class Tally:
             self._reasons[reason] = self._reasons.get(reason, 0) + 1
             self._latest.append(detail[:500])
 
-    def stats(self, *, queued: int, in_flight: int, on_disk: int, unadmitted: int) -> RecorderStats:
+    def stats(self, *, queued: int, in_flight: int, on_disk: int) -> RecorderStats:
         """The counters as they are; call it with the lock held, so that they belong to one moment."""
         counts = self._counts
         return RecorderStats(
@@ -101,7 +101,7 @@ class Tally:
             adopted=counts.get("adopted", 0),
             dropped=counts.get("dropped", 0),
             torn=counts.get("torn", 0),
-            unadmitted=unadmitted,
+            unadmitted=counts.get("unadmitted", 0),
             queued=queued + in_flight,
             on_disk=on_disk,
             latest=tuple(self._latest),

@@ -312,8 +312,12 @@ def test_an_unreachable_registry_costs_no_observation(recorder_of, seen):
     def find(name):
         raise BackendUnavailable(value=name, reason="gone", mend="wait")
 
-    recorder = recorder_of(SwitchedObservations(), find=find)
+    store = SwitchedObservations("fails")
+    recorder = recorder_of(store, find=find)
     recorder.record(seen("1", "s", "Z"))
+    for _ in range(3):
+        assert recorder.flush() == 1
+    store.mode = "works"
     assert recorder.flush() == 0
     stats = lawful(recorder.stats())
     assert (stats.stored, stats.unadmitted) == (1, 1)

@@ -253,7 +253,7 @@ while True:
     ("store", "bound_s", "batch"), [("well", 0.2, 0), ("down", 0.2, 0), ("hanging", 1.2, 500)]
 )
 def test_a_kill_costs_at_most_the_unflushed_tail(tmp_path, store, bound_s, batch, capsys):
-    """The bounds of docs/observations.md, with half a second for a machine that has other work."""
+    """The bounds of docs/observations.md, with a second for a machine that has other work."""
     rate = 500
     process = started(tmp_path, KILLED.format(store=store, rate=rate), stdout=subprocess.PIPE)
     process.stdout.read(1)
@@ -273,6 +273,7 @@ def test_a_kill_costs_at_most_the_unflushed_tail(tmp_path, store, bound_s, batch
         print(f"\nSIGKILL, store {store}: {sent} recorded, {lost} lost, {stats.adopted} adopted")
     assert set(found.values()) == {1}
     assert found.keys() <= names("k", sent + 1).keys()
-    assert lost <= rate * (bound_s + 0.5) + batch
-    assert (stats.adopted > 0) == (store != "well")
+    assert lost <= rate * (bound_s + 1) + batch
+    if store != "well":
+        assert 0 < stats.adopted == len(found)
     assert not list((tmp_path / "spill").glob("*"))
