@@ -27,7 +27,7 @@ class SwitchedObservations:
         if self.mode == "fails":
             raise sqlite3.OperationalError("database is locked")
         if self.mode == "hangs":
-            self.release.wait(30)
+            self.release.wait(600)
         for each in batch:
             if each.prompt_version == "indigestible":
                 raise OverflowError("too large to convert")

@@ -46,7 +46,7 @@ class ObservationRecorder:
         known: answers what this process knows of it without any I/O; None: what `find` has answered already.
         carry: by threads in the background; only on `flush`, in its caller; or at once, in the caller of `record`.
         strict: `record` raises what it would count, admits in the caller, and waits where it would drop.
-        capacity: how many observations may wait in memory; one more is dropped.
+        capacity: how many observations may wait in memory, or be on their way; one more is dropped.
         batch_size: how many go to the store or the disk at once.
         interval_s: how long an observation waits in memory while the store works, in seconds.
         patience_s: how long the store may take for a batch before others are spilled, in seconds.
@@ -123,7 +123,7 @@ class ObservationRecorder:
             return
         if self._strict:
             self._gate.admit(observation, since=self._seconds())
-        waiting = len(self._queue)
+        waiting = len(self._queue) + self._moving
         if (self._closed or waiting >= self._capacity) and not self._has_room():
             return
         self._queue.append(observation)
@@ -353,14 +353,16 @@ class ObservationRecorder:
 
     def _take(self) -> list[ABObservation]:
         with self._tally.lock:
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_size))]
-            self._tally.add(taken=len(batch))
-            self._moving += len(batch)
+            # Counted as moving first, and as queued again before it no longer moves: `record` reads without the lock.
+            size = min(len(self._queue), self._batch_size)
+            self._moving += size
+            batch = [self._queue.popleft() for _ in range(size)]
+            self._tally.add(taken=size)
         return batch
 
     def _settle(self, batch: Sequence[ABObservation], left: Sequence[ABObservation]) -> None:
         """A batch has found its place, but for what is `left`, which queues again, in front."""
         with self._tally.lock:
-            self._moving -= len(batch)
             self._queue.extendleft(reversed(left))
             self._tally.add(taken=-len(left))
+            self._moving -= len(batch)
