@@ -176,7 +176,8 @@ for _ in range(4):
         signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
         server.serve_forever(poll_interval=0.05)
         server.server_close()
-        print(json.dumps({'pid': os.getpid(), 'recorded': observation_stats().recorded}), flush=True)
+        told = {'pid': os.getpid(), 'recorded': observation_stats().recorded}
+        os.write(1, (json.dumps(told) + '\\n').encode())
         raise SystemExit
     workers.append(pid)
 sys.stdin.read()
