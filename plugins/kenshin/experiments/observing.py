@@ -6,15 +6,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+from kenshin.days import day_of
 from kenshin.experiments.observation import ABObservation, observation
 
 
 def observed(
-    *,
     now: datetime,
     zone: tzinfo,
     new_id: Callable[[], str],
     phase_of: Callable[[str], int],
+    *,
     experiment_id: str,
     session_id: str,
     group: str,
@@ -57,6 +58,24 @@ def observed(
         observed_at = timestamp
     else:
         observed_at = datetime.fromtimestamp(timestamp, UTC)
+    if phase is None:
+        phase = phase_of(experiment_id)
+    if observation_id is not None:
+        # The short way to what `observation` makes: this runs in the request path.
+        return ABObservation(
+            observation_id,
+            experiment_id,
+            session_id,
+            group,
+            prompt_version,
+            observed_at.astimezone(UTC),
+            now.astimezone(UTC),
+            day_of(observed_at, zone),
+            phase,
+            quality_score=quality_score,
+            latency_ms=latency_ms,
+            **rest,
+        )
     return observation(
         experiment_id=experiment_id,
         session_id=session_id,
@@ -65,9 +84,8 @@ def observed(
         observed_at=observed_at,
         recorded_at=now,
         zone=zone,
-        observation_id=observation_id,
         quality_score=quality_score,
         latency_ms=latency_ms,
-        phase=phase_of(experiment_id) if phase is None else phase,
+        phase=phase,
         **rest,
     )

@@ -143,9 +143,7 @@ class ObservationRecorder:
             InvalidObservation: a field is missing, unknown or out of range (only if strict).
         """
         try:
-            made = observed(
-                now=self._clock(), zone=self._zone, new_id=self._new_id, phase_of=self._phase_of, **fields
-            )
+            made = observed(self._clock(), self._zone, self._new_id, self._phase_of, **fields)
         except Exception as error:
             self._refuse(error)
         else:
@@ -257,7 +255,7 @@ class ObservationRecorder:
     def _has_room(self) -> bool:
         if self._strict and not self._closed:
             self.flush()
-        if not self._closed and len(self._queue) < self._capacity:
+        if not self._closed and len(self._queue) + self._moving < self._capacity:
             return True
         self._tally.add(taken=1, dropped=1)
         if not self._strict:
