@@ -25,7 +25,6 @@ if TYPE_CHECKING:
         analyze,
         assign_group,
         get_prompt_version,
-        observe,
         record_observation,
     )
 
@@ -41,7 +40,6 @@ __all__ = [
     "cosine_distance",
     "cosine_distances",
     "get_prompt_version",
-    "observe",
     "record_observation",
 ]
 
@@ -56,7 +54,6 @@ _HOMES = {
             "analyze",
             "assign_group",
             "get_prompt_version",
-            "observe",
             "record_observation",
         ],
         "kenshin.experiments",

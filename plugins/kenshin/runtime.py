@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from kenshin import names
 from kenshin.backends import Opening, known_schemes, open_port
 from kenshin.clients import Boto3Clients, Clients
+from kenshin.errors import ExperimentNotFound
 from kenshin.experiments.definitions import Definitions
 from kenshin.settings import DEFAULT_INDEX, Settings
 from kenshin.signals.recorder import Recorder
@@ -18,6 +19,8 @@ from kenshin.urls import PortURL
 if TYPE_CHECKING:
     from kenshin.drift.embedder import Embedder, EmbeddingCache
     from kenshin.drift.index import VectorIndex
+    from kenshin.experiments.experiment import Experiment
+    from kenshin.experiments.recording import ObservationRecorder
     from kenshin.experiments.store import ExperimentStore, ObservationStore
     from kenshin.lake import Lake
     from kenshin.ledger import Ledger
@@ -69,6 +72,27 @@ class Runtime:
     def observations(self) -> ObservationStore:
         """The observation store."""
         return cast("ObservationStore", self._open("observations", self.settings.observations))
+
+    @property
+    def observation_recorder(self) -> ObservationRecorder:
+        """What takes observations to the store in the background; see docs/observations.md."""
+        key = ("observation_recorder", "")
+        recorder = self._opened.get(key)
+        if recorder is None:
+            from kenshin.experiments.recording import ObservationRecorder
+
+            with self._lock:
+                if key not in self._opened:
+                    self._opened[key] = ObservationRecorder(
+                        self.observations,
+                        self.settings.home / "spill",
+                        self.clock,
+                        zone=self.settings.zone,
+                        find=self._experiment,
+                        known=self._known,
+                    )
+                recorder = self._opened[key]
+        return cast("ObservationRecorder", recorder)
 
     @property
     def lake(self) -> Lake:
@@ -127,12 +151,23 @@ class Runtime:
             opened, self._opened = self._opened, {}
             definitions, self.definitions = self.definitions, self._new_definitions()
         definitions.close()
-        for port in opened.values():
+        # The last first: the recorder of observations still needs their store.
+        for port in reversed(opened.values()):
             if callable(close := getattr(port, "close", None)):
                 close()
 
     def _new_definitions(self) -> Definitions:
         return Definitions(lambda: self.experiments)
+
+    def _known(self, experiment_id: str) -> Experiment | None:
+        try:
+            return self.definitions.get(experiment_id)
+        except ExperimentNotFound:
+            return None
+
+    def _experiment(self, experiment_id: str) -> Experiment | None:
+        found = self.experiments.get(experiment_id)
+        return None if found is None else found.value
 
     def _open(self, port: str, url: PortURL) -> Any:
         with self._lock:

@@ -8,6 +8,10 @@
 - `definitions`: what a process knows of the registry, in memory, refreshed in the background.
 - `admission`: which observations count for an experiment.
 - `scoring`, `grounding`, `schema`: the score of a response, from its parts.
+- `recording`: observations in the background to the store; `lifetime`: through forks and to the process's end.
+- `carrier`: to the store, or to the spill while the store is down; `gate` admits, `tally` counts.
+- `spill`, `segment`: what waits on disk, across the death of a process.
+- `observing`: an observation under the proof of concept's names.
 - `reading`, `columns`, `conversion`, `importing`: rows of CSV, Parquet and JSONL files, into the store.
 - `exporting`, `writing`: observations and sessions, as a table or as a file.
 - `collect`: a night's observations from the store into the lake.
@@ -31,9 +35,10 @@ if TYPE_CHECKING:
         PromptABTester,
         analyze,
         assign_group,
+        flush_observations,
         get_assignment,
         get_prompt_version,
-        observe,
+        observation_stats,
         prime,
         record_observation,
     )
@@ -52,9 +57,10 @@ __all__ = [
     "ScoreWeights",
     "analyze",
     "assign_group",
+    "flush_observations",
     "get_assignment",
     "get_prompt_version",
-    "observe",
+    "observation_stats",
     "prime",
     "record_observation",
     "score_response",
@@ -71,9 +77,10 @@ _HOMES = {
             "PromptABTester",
             "analyze",
             "assign_group",
+            "flush_observations",
             "get_assignment",
             "get_prompt_version",
-            "observe",
+            "observation_stats",
             "prime",
             "record_observation",
         ],

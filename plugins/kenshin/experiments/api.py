@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any, overload
 
 from kenshin.current import current
 from kenshin.days import day_of
 from kenshin.errors import NotFound
-from kenshin.experiments import collect, observation, registry, tester
+from kenshin.experiments import collect, registry, tester
 from kenshin.experiments.assignment import Assignment
 from kenshin.experiments.columns import SAME, ColumnMap
 from kenshin.experiments.experiment import Experiment
@@ -18,6 +18,7 @@ from kenshin.experiments.exporting import Export, What
 from kenshin.experiments.importing import ImportResult, Progress, import_file
 from kenshin.experiments.observation import ABObservation
 from kenshin.experiments.report import ExperimentReport, read_report, report_days
+from kenshin.experiments.tally import RecorderStats
 from kenshin.ports import Versioned
 
 BY = "api"
@@ -37,6 +38,19 @@ class PromptABTester(tester.PromptABTester):
             zone=runtime.settings.zone,
             definitions=runtime.definitions,
         )
+
+    def record_observation(self, observation: ABObservation) -> None:
+        """Record an observation in the background; see the function of the same name."""
+        record_observation(observation)
+
+    def analyze(self, experiment_id: str) -> dict[str, Any]:
+        """The analysis of everything observed until now; what this process has recorded is stored first.
+
+        Raises:
+            ExperimentNotFound: the registry does not know the experiment.
+        """
+        flush_observations()
+        return super().analyze(experiment_id)
 
 
 def prime(deadline_s: float = 2.0) -> bool:
@@ -99,64 +113,40 @@ def get_assignment(experiment_id: str, session_id: str) -> Assignment:
     return current().definitions.assignment(experiment_id, session_id)
 
 
-def observe(
-    *,
-    experiment_id: str,
-    session_id: str,
-    group: str,
-    prompt_version: str,
-    quality_score: float | None = None,
-    latency_ms: float | None = None,
-    timestamp: float | None = None,
-    observation_id: str | None = None,
-    **rest: Any,
-) -> ABObservation:
-    """An observation from what a request knows; its id, day and recording time are stamped here.
+def record_observation(observation: ABObservation | None = None, **fields: Any) -> None:
+    """Record an observation in the background; the same observation id counts once.
+
+    It neither blocks nor raises: what is refused or lost is counted in `observation_stats`.
 
     Args:
-        experiment_id: whose.
-        session_id: the unit of analysis.
-        group: in which arm the session was.
-        prompt_version: which prompt answered.
-        quality_score: 0 to 1.
-        latency_ms: in milliseconds.
-        timestamp: when the response was scored, in seconds since the epoch; now unless given.
-        observation_id: makes a repeated observation count once; derived from the content unless given.
-        rest: further fields of `ABObservation`, e.g. ``intent``, ``metrics``, ``trace_id``.
-
-    Raises:
-        InvalidObservation: a value is out of range.
+        observation: what to record; or leave it out and give `fields`.
+        fields: those of the proof of concept (session_id, experiment_id, group, prompt_version, quality_score,
+            latency_ms, timestamp), and further ones of `ABObservation`; see `observing.observed`.
     """
-    runtime = current()
-    now = runtime.clock()
-    return observation.observation(
-        experiment_id=experiment_id,
-        session_id=session_id,
-        arm=group,
-        prompt_version=prompt_version,
-        observed_at=now if timestamp is None else datetime.fromtimestamp(timestamp, UTC),
-        recorded_at=now,
-        zone=runtime.settings.zone,
-        observation_id=observation_id,
-        quality_score=quality_score,
-        latency_ms=latency_ms,
-        **rest,
-    )
+    recorder = current().observation_recorder
+    if observation is None:
+        recorder.observe(**fields)
+    else:
+        recorder.record(observation)
 
 
-def record_observation(seen: ABObservation) -> None:
-    """Store an observation; storing it again changes nothing.
+def flush_observations(deadline_s: float = 5.0) -> int:
+    """Wait until what this process recorded is stored, e.g. at the end of a Lambda's call.
 
-    Raises:
-        ExperimentNotFound: the registry does not know its experiment.
-        InvalidObservation: it does not belong to the experiment.
-        BackendUnavailable: the store cannot take it.
+    Answers how many observations are not stored yet; see `ObservationRecorder.flush`.
     """
-    PromptABTester().record_observation(seen)
+    return current().observation_recorder.flush(deadline_s)
+
+
+def observation_stats() -> RecorderStats:
+    """What became of the observations that this process recorded."""
+    return current().observation_recorder.stats()
 
 
 def analyze(experiment_id: str) -> dict[str, Any]:
     """The analysis of everything observed until now, under the proof of concept's keys.
+
+    What this process has recorded is stored first.
 
     Raises:
         ExperimentNotFound: the registry does not know the experiment.

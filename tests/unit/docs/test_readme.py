@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from kenshin.current import use
-from kenshin.experiments.api import create_experiment
+from kenshin.experiments.api import create_experiment, flush_observations
 from kenshin.runtime import Runtime
 from kenshin.settings import Settings
 
@@ -22,6 +22,7 @@ def test_the_python_example_runs(tmp_path):
         definition = {"experiment_id": "greeting-v2", "prompt_a_version": "1.4", "prompt_b_version": "2.0"}
         create_experiment(definition, start=True)
         exec(code, names)  # noqa: S102
+        assert flush_observations() == 0
         day = runtime.clock().astimezone(runtime.settings.zone).date()
         stored = [runtime.observations.read("greeting-v2", day, shard).items for shard in range(16)]
     assert names["version"] in ("1.4", "2.0")
