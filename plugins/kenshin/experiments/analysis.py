@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any, Literal
 
 from kenshin.experiments.experiment import MINIMUM_SESSIONS, Experiment
@@ -14,6 +15,9 @@ from kenshin.experiments.sufficient import LATENCY, OBSERVATIONS, SCORE, Statist
 ALPHA = 0.05
 DIGITS = 12
 """Figures are stated to so many significant digits: further ones are rounding."""
+
+CROSSING_NAMED = 1000
+"""So many crossing sessions are named in a report; the statistics of the shards name all."""
 
 Outcome = Literal["tested", "insufficient_data", "no_variance"]
 
@@ -48,6 +52,18 @@ class ArmFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseFigures:
+    """One arm in one phase: between two changes of the shares or the prompts."""
+
+    phase: int
+    arm: str
+    sessions: int
+    observations: int
+    score: MetricFigures
+    latency: MetricFigures
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """One arm's metric minus control's; see `WelchTest` for the figures, None unless it was tested."""
 
@@ -74,8 +90,10 @@ class ExperimentAnalysis:
         experiment_id: which one.
         arms: every arm's figures, control first.
         comparisons: each further arm with control, score before latency.
-        crossing_sessions: sessions that were seen in more than one arm.
+        crossing_sessions: how many sessions were seen in more than one arm.
         phases: phases that hold observations; the figures are pooled over them.
+        crossing: the first of the crossing sessions by id, and in which arms each was seen.
+        by_phase: every arm's figures in every phase.
     """
 
     experiment_id: str
@@ -83,6 +101,8 @@ class ExperimentAnalysis:
     comparisons: tuple[Comparison, ...]
     crossing_sessions: int
     phases: tuple[int, ...]
+    crossing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    by_phase: tuple[PhaseFigures, ...] = ()
 
     def of(self, arm: str, metric: str = SCORE) -> Comparison:
         """The comparison of an arm's metric with control's."""
@@ -123,7 +143,9 @@ class ExperimentAnalysis:
                 },
             },
             "crossing_sessions": self.crossing_sessions,
+            "crossing": {session: list(arms) for session, arms in self.crossing.items()},
             "phases": list(self.phases),
+            "by_phase": [asdict(each) for each in self.by_phase],
             "arms": [asdict(each) for each in self.arms],
             "comparisons": [asdict(each) for each in self.comparisons],
         }
@@ -146,6 +168,17 @@ class ExperimentAnalysis:
             comparisons=tuple(Comparison(**each) for each in raw["comparisons"]),
             crossing_sessions=raw["crossing_sessions"],
             phases=tuple(raw["phases"]),
+            crossing={session: tuple(arms) for session, arms in raw.get("crossing", {}).items()},
+            by_phase=tuple(
+                PhaseFigures(
+                    **{
+                        **each,
+                        "score": MetricFigures(**each["score"]),
+                        "latency": MetricFigures(**each["latency"]),
+                    }
+                )
+                for each in raw.get("by_phase", ())
+            ),
         )
 
 
@@ -172,6 +205,19 @@ def analyse(experiment: Experiment, statistics: Statistics) -> ExperimentAnalysi
         ),
         crossing_sessions=statistics.crossing_sessions,
         phases=statistics.phases(),
+        crossing=dict(islice(sorted(statistics.crossing.items()), CROSSING_NAMED)),
+        by_phase=tuple(
+            PhaseFigures(
+                phase=phase,
+                arm=arm.name,
+                sessions=statistics.of(arm.name, OBSERVATIONS, phase=phase).n,
+                observations=statistics.of(arm.name, OBSERVATIONS, phase=phase).count,
+                score=_figures(statistics.of(arm.name, SCORE, phase=phase)),
+                latency=_figures(statistics.of(arm.name, LATENCY, phase=phase)),
+            )
+            for phase in statistics.phases()
+            for arm in experiment.all_arms()
+        ),
     )
 
 

@@ -30,7 +30,7 @@ from kenshin.signals.records import ExperimentAnalysed
 MOST_ITEMS = 1000
 """Airflow maps a task over at most 1,024 items unless it is told otherwise."""
 
-_SUMMARY_LEAVES_OUT = ("arms", "comparisons", "estimates")
+_SUMMARY_LEAVES_OUT = ("arms", "by_phase", "comparisons", "crossing", "estimates")
 
 
 def plan(
