@@ -6,7 +6,7 @@ all days, with exact sums (see `exact`). So the same observations always give th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, tzinfo
 from tempfile import TemporaryDirectory
@@ -18,8 +18,12 @@ from kenshin.experiments.collect import first_day, partition_of
 from kenshin.experiments.exact import sums_of_files
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.observation import SHARDS
+from kenshin.experiments.stats.quantile import QuantileEstimate, quantile
 from kenshin.experiments.sufficient import SCHEMA as STATISTICS_SCHEMA
 from kenshin.experiments.sufficient import Statistics, merged
+from kenshin.experiments.values import DATASET as VALUES
+from kenshin.experiments.values import ORDER, read_values, values_of_files
+from kenshin.experiments.values import SCHEMA as VALUES_SCHEMA
 from kenshin.lake import Lake
 from kenshin.parquet import encode
 from kenshin.publishing import (
@@ -40,6 +44,7 @@ SESSIONS = "sessions"
 SESSIONS_SCHEMA = "sessions/1"
 STATISTICS = "statistics"
 MEMORY_LIMIT = "1GB"
+P95 = 0.95
 
 _DELTA = """
 WITH observation AS (
@@ -88,6 +93,7 @@ def reduce(lake: Lake, experiment: Experiment, *, shard: int, through_day: date,
             if manifest is not None:
                 observed[day] = manifest
                 _reduce_day(lake, connection, manifest, partition_of(name, day, shard, dataset=SESSIONS))
+                _keep_values(lake, connection, manifest, partition_of(name, day, shard, dataset=VALUES))
         target = partition_of(name, through_day, shard, dataset=STATISTICS)
         inputs = {f"{each.partition}/{MANIFEST}": each.etag for each in observed.values()}
         if _is_current(lake, target, inputs, STATISTICS_SCHEMA):
@@ -121,6 +127,13 @@ def read_statistics(
     return merged(shards), inputs
 
 
+def read_latencies(lake: Lake, experiment_id: str, days: Sequence[date]) -> dict[str, QuantileEstimate]:
+    """The 95th percentile of each arm's latency; of an arm without one there is no entry."""
+    with _database() as connection:
+        samples = read_values(lake, connection, experiment_id, days)
+    return {arm: quantile(sample, P95) for arm, sample in samples.items()}
+
+
 def _reduce_day(
     lake: Lake, connection: duckdb.DuckDBPyConnection, observed: Manifest, target: str
 ) -> Manifest:
@@ -135,6 +148,18 @@ def _reduce_day(
         order = ["session_id", "arm", "phase", "segment", "metric"]
         parts.append(("parquet", encode(table, schema=SESSIONS_SCHEMA, sort_by=order)))
     return publish(lake, target, parts, schema=SESSIONS_SCHEMA, inputs=inputs)
+
+
+def _keep_values(lake: Lake, connection: duckdb.DuckDBPyConnection, observed: Manifest, target: str) -> None:
+    inputs = {f"{observed.partition}/{MANIFEST}": observed.etag}
+    if _is_current(lake, target, inputs, VALUES_SCHEMA):
+        return
+    parts = []
+    if observed.parts:
+        with local_parts(lake, [observed]) as paths:
+            table = values_of_files(connection, paths)
+        parts.append(("parquet", encode(table, schema=VALUES_SCHEMA, sort_by=ORDER)))
+    publish(lake, target, parts, schema=VALUES_SCHEMA, inputs=inputs)
 
 
 def _statistics(

@@ -95,15 +95,12 @@ class _Codes:
     @property
     def expression(self) -> str:
         """The code of an observation; a dimension that does not vary costs nothing."""
-        terms = ["(list_position($arms, arm) - 1)"]
-        for name, column, values in (
-            ("phases", "phase", self.phases),
-            ("segments", SEGMENT, self.segments),
-        ):
-            if len(values) > 1:
-                terms.append(f"(list_position(${name}, {column}) - 1)")
-            terms = [f"({terms[0]} * {len(values)} + {terms[1]})" if len(values) > 1 else terms[0]]
-        return terms[0]
+        code = "(list_position($arms, arm) - 1)"
+        if len(self.phases) > 1:
+            code = f"({code} * {len(self.phases)} + list_position($phases, phase) - 1)"
+        if len(self.segments) > 1:
+            code = f"({code} * {len(self.segments)} + list_position($segments, {SEGMENT}) - 1)"
+        return code
 
     @property
     def only(self) -> str:

@@ -109,7 +109,9 @@ class Footers:
         return sum(chunk.num_values for chunk in self._chunks(column))
 
     def _largest(self, column: str) -> float:
-        return max(max(abs(chunk.min), abs(chunk.max)) for chunk in self._chunks(column) if chunk.has_min_max)
+        ends = [(chunk.min, chunk.max) for chunk in self._chunks(column) if chunk.has_min_max]
+        largest: float = max(abs(end) for pair in ends for end in pair)
+        return largest
 
     def _chunks(self, column: str) -> Iterator[Any]:
         """The statistics of a column's chunks."""

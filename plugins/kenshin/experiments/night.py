@@ -13,7 +13,7 @@ from typing import Any
 
 from kenshin.days import days_between, parse_day
 from kenshin.errors import InvalidInput
-from kenshin.experiments.aggregate import read_statistics, reduce
+from kenshin.experiments.aggregate import read_latencies, read_statistics, reduce
 from kenshin.experiments.analysis import ExperimentAnalysis
 from kenshin.experiments.analysis import analyse as analyse_statistics
 from kenshin.experiments.collect import collect, first_day
@@ -134,11 +134,13 @@ def analyse(
     """
     experiment, through_day = find(experiments, item["experiment_id"]), parse_day(item["through_day"])
     statistics, inputs = read_statistics(lake, experiment.experiment_id, through_day)
-    analysis = analyse_statistics(experiment, statistics)
+    days = tuple(days_between(first_day(experiment, zone), through_day))
+    latencies = read_latencies(lake, experiment.experiment_id, days)
+    analysis = analyse_statistics(experiment, statistics, latencies=latencies)
     report = compose(
         experiment,
         analysis,
-        days=tuple(days_between(first_day(experiment, zone), through_day)),
+        days=days,
         collected=statistics.days,
         filled=statistics.filled_days,
         inputs=inputs,
