@@ -7,7 +7,9 @@
 - `admission`: which observations count for an experiment.
 - `reading`, `conversion`, `importing`: rows of CSV, Parquet and JSONL files, to observations, into the store.
 - `collect`: a night's observations from the store into the lake.
-- `aggregate`: observations to session deltas, session deltas to sufficient statistics.
+- `aggregate`: observations to session deltas of a day, and to sufficient statistics through it.
+- `exact`, `footers`: how those are summed, and what Parquet files tell without being read.
+- `values`: each session's latencies, for quantiles.
 - `sufficient`: those statistics by arm, phase, segment and metric; how shards are merged.
 - `stats`: the mathematics.
 - `analysis`: statistics to figures, a test, and a recommendation.
