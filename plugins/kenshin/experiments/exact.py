@@ -2,9 +2,11 @@
 """Exact sums in DuckDB: observations to sufficient statistics, the same bits in any order of rows.
 
 A value is summed as a whole number of units of 2^-b, so addition is exact and its order is free. The largest value
-of a metric in the input fixes b: 62 binary digits are kept below it, 9 more than a double has. Sums have 128 bits;
-a square is kept to 2^-78 of the largest one's for ten million rows, so only an outlier a million times as large as the
-rest would cost the rest's variance digits that a report states. One group-by per session does nearly all the work; only sessions that are seen in several arms, phases or segments
+of a metric in the input fixes b: 62 binary digits are kept below it, 9 more than a double has. Sums have 128 bits; of
+ten million rows a square is kept to 2^-78 of the largest value's, so only an outlier a million times as large as the
+rest would cost the rest's variance digits that a report states.
+
+One group-by per session does nearly all the work; only sessions that are seen in several arms, phases or segments
 are grouped a second time.
 """
 
