@@ -95,8 +95,9 @@ def clustered(table: pa.Table) -> dict[str, ClusteredValues]:
     import pyarrow.compute as pc
 
     found = {}
+    figures = table.select([name for name in ("values", "weights") if name in table.column_names])
     for arm in sorted(table["arm"].unique().to_pylist()):
-        rows = table.filter(pc.equal(table["arm"], arm))
+        rows = figures.filter(pc.equal(table["arm"], arm))
         weights = rows["weights"] if "weights" in rows.column_names else None
         found[arm] = ClusteredValues(
             values=np.asarray(pc.list_flatten(rows["values"])),

@@ -101,9 +101,12 @@ def quantile(sample: ClusteredValues, share: float, *, level: float = LEVEL) -> 
 
     last = len(ordered) - 1
     value = float(ordered[min(place(share), last)])
-    weights = np.ones(len(sample.values), np.int64) if sample.weights is None else sample.weights
-    counts = np.add.reduceat(weights, starts)
-    below = np.add.reduceat(np.where(sample.values <= value, weights, 0), starts)
+    within = sample.values <= value
+    if sample.weights is None:
+        counts, below = sample.sizes.astype(np.int64), np.add.reduceat(within, starts, dtype=np.int64)
+    else:
+        counts = np.add.reduceat(sample.weights, starts)
+        below = np.add.reduceat(np.where(within, sample.weights, 0.0), starts)
     known = QuantileEstimate(value, sessions, round(float(total)))
     if sessions < 2:
         return known
