@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,9 @@ from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.report import ExperimentReport
 
 app = typer.Typer(help="Prompt experiments: define, start, stop, feed, read.", no_args_is_help=True)
+
+NAMED = 5
+"""So many sessions seen in two arms are named on a terminal; the report names more."""
 
 LISTED = {
     "experiment_id": "experiment",
@@ -312,7 +316,7 @@ def _in_words(body: Mapping[str, Any]) -> dict[str, Any]:
         "left out": body["left_out"],
         "nights": f"{body['days']['first']} to {body['days']['last']}, "
         f"{'all collected' if not missing else 'missing ' + ', '.join(missing)}",
-        "in two arms": body["crossing_sessions"] or None,
+        "in two arms": _named(body["crossing"], body["crossing_sessions"]),
         "report": body["report_key"],
     }
 
@@ -328,6 +332,11 @@ def _overridden(overrides: Mapping[str, str], changes: list[str]) -> dict[str, s
         else:
             changed.pop(session_id, None)
     return changed
+
+
+def _named(sessions: Iterable[str], count: int) -> str | None:
+    few = list(islice(sessions, NAMED))
+    return f"{count}: {', '.join(few)}{', …' if count > len(few) else ''}" if count else None
 
 
 def _show(experiment: Experiment, as_json: bool) -> None:

@@ -15,7 +15,9 @@
 - `reading`, `columns`, `conversion`, `importing`: rows of CSV, Parquet and JSONL files, into the store.
 - `exporting`, `writing`: observations and sessions, as a table or as a file.
 - `collect`: a night's observations from the store into the lake.
-- `aggregate`: observations to session deltas, session deltas to sufficient statistics.
+- `aggregate`: observations to session deltas of a day, and to sufficient statistics through it.
+- `exact`, `footers`: how those are summed, and what Parquet files tell without being read.
+- `values`: each session's latencies, for quantiles.
 - `sufficient`: those statistics by arm, phase, segment and metric; how shards are merged.
 - `stats`: the mathematics.
 - `analysis`: statistics to figures, a test, and a recommendation.

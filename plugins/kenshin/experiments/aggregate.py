@@ -1,13 +1,12 @@
-"""Aggregating in the lake: observations to session deltas, session deltas to sufficient statistics.
+"""Aggregating in the lake: observations to session deltas of a day, and to sufficient statistics through it.
 
-A delta is what one day adds to a session; deltas of several days are added before anything is squared. DuckDB
-groups, with one thread per shard over rows in a fixed order, and sums within a session; sums over sessions
-are exactly rounded, whatever their order. So the same observations always give the same numbers.
+A delta is what one day adds to a session, and is made once for each day. Statistics are made of the observations of
+all days, with exact sums (see `exact`). So the same observations always give the same numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, tzinfo
 from tempfile import TemporaryDirectory
@@ -16,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 from kenshin.days import days_between
 from kenshin.errors import NotFound
 from kenshin.experiments.collect import first_day, partition_of
+from kenshin.experiments.exact import sums_of_files
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.observation import SHARDS
-from kenshin.experiments.stats.ratio import RatioStatistics
+from kenshin.experiments.stats.quantile import QuantileEstimate, quantile
 from kenshin.experiments.sufficient import SCHEMA as STATISTICS_SCHEMA
-from kenshin.experiments.sufficient import Cell, Statistics, merged
+from kenshin.experiments.sufficient import Statistics, merged
+from kenshin.experiments.values import DATASET as VALUES
+from kenshin.experiments.values import ORDER, read_values, values_of_files
+from kenshin.experiments.values import SCHEMA as VALUES_SCHEMA
 from kenshin.lake import Lake
 from kenshin.parquet import encode
 from kenshin.publishing import (
@@ -41,6 +44,7 @@ SESSIONS = "sessions"
 SESSIONS_SCHEMA = "sessions/1"
 STATISTICS = "statistics"
 MEMORY_LIMIT = "1GB"
+P95 = 0.95
 
 _DELTA = """
 WITH observation AS (
@@ -78,44 +82,23 @@ FROM figure
 GROUP BY session_id, arm, phase, segment, metric
 """
 
-_STATISTICS = """
-WITH unit AS (
-    SELECT arm, coalesce(phase, 0) AS phase, coalesce(segment, '*') AS segment, metric, session_id,
-           fsum(sum) AS s, sum(n)::BIGINT AS k
-    FROM read_parquet($paths)
-    GROUP BY GROUPING SETS (
-        (arm, phase, segment, metric, session_id), (arm, phase, metric, session_id),
-        (arm, segment, metric, session_id), (arm, metric, session_id)
-    )
-)
-SELECT arm, phase, segment, metric, list(s), list(k)
-FROM unit
-GROUP BY arm, phase, segment, metric
-"""
-
-_CROSSING = """
-SELECT count(*) FROM (
-    SELECT session_id FROM read_parquet($paths) GROUP BY session_id HAVING count(DISTINCT arm) > 1
-)
-"""
-
 
 def reduce(lake: Lake, experiment: Experiment, *, shard: int, through_day: date, zone: tzinfo) -> Statistics:
     """Publish one shard's deltas of all days and its statistics through a day, unless they are up to date."""
     name = experiment.experiment_id
     with _database() as connection:
-        deltas: dict[date, Manifest] = {}
+        observed: dict[date, Manifest] = {}
         for day in days_between(first_day(experiment, zone), through_day):
-            observed = read_manifest(lake, partition_of(name, day, shard))
-            if observed is not None:
-                deltas[day] = _reduce_day(
-                    lake, connection, observed, partition_of(name, day, shard, dataset=SESSIONS)
-                )
+            manifest = read_manifest(lake, partition_of(name, day, shard))
+            if manifest is not None:
+                observed[day] = manifest
+                _reduce_day(lake, connection, manifest, partition_of(name, day, shard, dataset=SESSIONS))
+                _keep_values(lake, connection, manifest, partition_of(name, day, shard, dataset=VALUES))
         target = partition_of(name, through_day, shard, dataset=STATISTICS)
-        inputs = {f"{each.partition}/{MANIFEST}": each.etag for each in deltas.values()}
+        inputs = {f"{each.partition}/{MANIFEST}": each.etag for each in observed.values()}
         if _is_current(lake, target, inputs, STATISTICS_SCHEMA):
             return Statistics.from_dict(_read_shard(lake, target))
-        statistics = _statistics(lake, connection, deltas)
+        statistics = _statistics(lake, connection, observed)
     body = {"experiment_id": name, "day": through_day.isoformat(), "shard": shard, **statistics.as_dict()}
     publish(lake, target, [("json", as_json(body))], schema=STATISTICS_SCHEMA, inputs=inputs)
     return statistics
@@ -144,6 +127,13 @@ def read_statistics(
     return merged(shards), inputs
 
 
+def read_latencies(lake: Lake, experiment_id: str, days: Sequence[date]) -> dict[str, QuantileEstimate]:
+    """The 95th percentile of each arm's latency; of an arm without one there is no entry."""
+    with _database() as connection:
+        samples = read_values(lake, connection, experiment_id, days)
+    return {arm: quantile(sample, P95) for arm, sample in samples.items()}
+
+
 def _reduce_day(
     lake: Lake, connection: duckdb.DuckDBPyConnection, observed: Manifest, target: str
 ) -> Manifest:
@@ -160,26 +150,28 @@ def _reduce_day(
     return publish(lake, target, parts, schema=SESSIONS_SCHEMA, inputs=inputs)
 
 
+def _keep_values(lake: Lake, connection: duckdb.DuckDBPyConnection, observed: Manifest, target: str) -> None:
+    inputs = {f"{observed.partition}/{MANIFEST}": observed.etag}
+    if _is_current(lake, target, inputs, VALUES_SCHEMA):
+        return
+    parts = []
+    if observed.parts:
+        with local_parts(lake, [observed]) as paths:
+            table = values_of_files(connection, paths)
+        parts.append(("parquet", encode(table, schema=VALUES_SCHEMA, sort_by=ORDER)))
+    publish(lake, target, parts, schema=VALUES_SCHEMA, inputs=inputs)
+
+
 def _statistics(
-    lake: Lake, connection: duckdb.DuckDBPyConnection, deltas: Mapping[date, Manifest]
+    lake: Lake, connection: duckdb.DuckDBPyConnection, observed: Mapping[date, Manifest]
 ) -> Statistics:
-    cells: dict[Cell, RatioStatistics] = {}
-    crossing = 0
-    filled = [manifest for manifest in deltas.values() if manifest.parts]
-    if filled:
-        with local_parts(lake, filled) as paths:
-            names = {"paths": [str(path) for path in paths]}
-            cursor = connection.execute(_STATISTICS, names)
-            while row := cursor.fetchone():
-                *cell, sums, counts = row
-                cells[Cell(*cell)] = RatioStatistics.of_sessions(zip(sums, counts, strict=True))
-            found = connection.execute(_CROSSING, names).fetchone()
-            crossing = found[0] if found else 0
+    with local_parts(lake, list(observed.values())) as paths:
+        found = sums_of_files(connection, paths)
     return Statistics(
-        cells={cell: cells[cell] for cell in sorted(cells)},
-        crossing_sessions=crossing,
-        days=tuple(deltas),
-        filled_days=tuple(day for day, manifest in deltas.items() if manifest.parts),
+        cells=found.cells,
+        crossing=found.crossing,
+        days=tuple(observed),
+        filled_days=tuple(day for day, manifest in observed.items() if manifest.parts),
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from typing import Any, Literal
 
 from kenshin.experiments.experiment import MINIMUM_SESSIONS, Experiment
+from kenshin.experiments.stats.quantile import QuantileEstimate, difference
 from kenshin.experiments.stats.ratio import RatioStatistics
 from kenshin.experiments.stats.welch import welch
 from kenshin.experiments.sufficient import LATENCY, OBSERVATIONS, SCORE, Statistics
@@ -14,6 +16,11 @@ from kenshin.experiments.sufficient import LATENCY, OBSERVATIONS, SCORE, Statist
 ALPHA = 0.05
 DIGITS = 12
 """Figures are stated to so many significant digits: further ones are rounding."""
+
+CROSSING_NAMED = 1000
+"""So many crossing sessions are named in a report; the statistics of the shards name all."""
+
+LATENCY_P95 = "latency_ms.p95"
 
 Outcome = Literal["tested", "insufficient_data", "no_variance"]
 
@@ -41,6 +48,19 @@ class ArmFigures:
 
     arm: str
     prompt_version: str
+    sessions: int
+    observations: int
+    score: MetricFigures
+    latency: MetricFigures
+    latency_p95: QuantileEstimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseFigures:
+    """One arm in one phase: between two changes of the shares or the prompts."""
+
+    phase: int
+    arm: str
     sessions: int
     observations: int
     score: MetricFigures
@@ -73,9 +93,11 @@ class ExperimentAnalysis:
     Args:
         experiment_id: which one.
         arms: every arm's figures, control first.
-        comparisons: each further arm with control, score before latency.
-        crossing_sessions: sessions that were seen in more than one arm.
+        comparisons: each further arm with control, score before latency; last, the 95th percentiles of latency.
+        crossing_sessions: how many sessions were seen in more than one arm.
         phases: phases that hold observations; the figures are pooled over them.
+        crossing: the first of the crossing sessions by id, and in which arms each was seen.
+        by_phase: every arm's figures in every phase.
     """
 
     experiment_id: str
@@ -83,6 +105,8 @@ class ExperimentAnalysis:
     comparisons: tuple[Comparison, ...]
     crossing_sessions: int
     phases: tuple[int, ...]
+    crossing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    by_phase: tuple[PhaseFigures, ...] = ()
 
     def of(self, arm: str, metric: str = SCORE) -> Comparison:
         """The comparison of an arm's metric with control's."""
@@ -123,7 +147,9 @@ class ExperimentAnalysis:
                 },
             },
             "crossing_sessions": self.crossing_sessions,
+            "crossing": {session: list(arms) for session, arms in self.crossing.items()},
             "phases": list(self.phases),
+            "by_phase": [asdict(each) for each in self.by_phase],
             "arms": [asdict(each) for each in self.arms],
             "comparisons": [asdict(each) for each in self.comparisons],
         }
@@ -139,6 +165,9 @@ class ExperimentAnalysis:
                         **arm,
                         "score": MetricFigures(**arm["score"]),
                         "latency": MetricFigures(**arm["latency"]),
+                        "latency_p95": QuantileEstimate(**arm["latency_p95"])
+                        if arm.get("latency_p95")
+                        else None,
                     }
                 )
                 for arm in raw["arms"]
@@ -146,12 +175,32 @@ class ExperimentAnalysis:
             comparisons=tuple(Comparison(**each) for each in raw["comparisons"]),
             crossing_sessions=raw["crossing_sessions"],
             phases=tuple(raw["phases"]),
+            crossing={session: tuple(arms) for session, arms in raw.get("crossing", {}).items()},
+            by_phase=tuple(
+                PhaseFigures(
+                    **{
+                        **each,
+                        "score": MetricFigures(**each["score"]),
+                        "latency": MetricFigures(**each["latency"]),
+                    }
+                )
+                for each in raw.get("by_phase", ())
+            ),
         )
 
 
-def analyse(experiment: Experiment, statistics: Statistics) -> ExperimentAnalysis:
-    """Compare every arm with control; the session is the unit, and each arm needs 30 of them."""
+def analyse(
+    experiment: Experiment, statistics: Statistics, *, latencies: Mapping[str, QuantileEstimate] | None = None
+) -> ExperimentAnalysis:
+    """Compare every arm with control; the session is the unit, and each arm needs 30 of them.
+
+    Args:
+        experiment: whose arms.
+        statistics: what was observed.
+        latencies: the 95th percentile of each arm's latency, if it was looked at.
+    """
     control, *others = experiment.all_arms()
+    p95 = {arm: _stated_quantile(each) for arm, each in (latencies or {}).items()}
     return ExperimentAnalysis(
         experiment_id=experiment.experiment_id,
         arms=tuple(
@@ -162,6 +211,7 @@ def analyse(experiment: Experiment, statistics: Statistics) -> ExperimentAnalysi
                 observations=statistics.of(arm.name, OBSERVATIONS).count,
                 score=_figures(statistics.of(arm.name, SCORE)),
                 latency=_figures(statistics.of(arm.name, LATENCY)),
+                latency_p95=p95.get(arm.name),
             )
             for arm in experiment.all_arms()
         ),
@@ -169,9 +219,27 @@ def analyse(experiment: Experiment, statistics: Statistics) -> ExperimentAnalysi
             _compare(experiment, statistics, control.name, other.name, metric)
             for other in others
             for metric in (SCORE, LATENCY)
+        )
+        + tuple(
+            _compare_p95(other.name, p95[control.name], p95[other.name])
+            for other in others
+            if control.name in p95 and other.name in p95
         ),
         crossing_sessions=statistics.crossing_sessions,
         phases=statistics.phases(),
+        crossing=dict(islice(sorted(statistics.crossing.items()), CROSSING_NAMED)),
+        by_phase=tuple(
+            PhaseFigures(
+                phase=phase,
+                arm=arm.name,
+                sessions=statistics.of(arm.name, OBSERVATIONS, phase=phase).n,
+                observations=statistics.of(arm.name, OBSERVATIONS, phase=phase).count,
+                score=_figures(statistics.of(arm.name, SCORE, phase=phase)),
+                latency=_figures(statistics.of(arm.name, LATENCY, phase=phase)),
+            )
+            for phase in statistics.phases()
+            for arm in experiment.all_arms()
+        ),
     )
 
 
@@ -210,6 +278,43 @@ def _compare(
         winner=winner,
         recommendation=_recommendation(experiment, control, winner, p_value) if metric == SCORE else None,
     )
+
+
+def _compare_p95(arm: str, control: QuantileEstimate, candidate: QuantileEstimate) -> Comparison:
+    delta = stated(candidate.value - control.value)
+    if (
+        control.se is None
+        or candidate.se is None
+        or min(control.sessions, candidate.sessions) < MINIMUM_SESSIONS
+    ):
+        return Comparison(arm, LATENCY_P95, "insufficient_data", delta=delta)
+    test = difference(control, candidate)
+    if test is None:
+        return Comparison(arm, LATENCY_P95, "no_variance", delta=delta)
+    return Comparison(
+        arm=arm,
+        metric=LATENCY_P95,
+        outcome="tested",
+        delta=delta,
+        se=stated(test.se),
+        p_value=stated(test.p_value),
+        ci_low=stated(test.ci_low),
+        ci_high=stated(test.ci_high),
+        significant=stated(test.p_value) < ALPHA,
+    )
+
+
+def _stated_quantile(estimate: QuantileEstimate) -> QuantileEstimate:
+    figures = {
+        name: value if value is None else stated(value)
+        for name, value in (
+            ("value", estimate.value),
+            ("se", estimate.se),
+            ("ci_low", estimate.ci_low),
+            ("ci_high", estimate.ci_high),
+        )
+    }
+    return replace(estimate, **figures)  # type: ignore[arg-type]
 
 
 def _recommendation(experiment: Experiment, control: str, winner: str | None, p_value: float) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from kenshin.days import days_between, parse_day
 from kenshin.errors import InvalidInput
-from kenshin.experiments.aggregate import SESSIONS, STATISTICS, read_statistics, reduce
+from kenshin.experiments.aggregate import SESSIONS, STATISTICS, read_latencies, read_statistics, reduce
 from kenshin.experiments.analysis import ExperimentAnalysis
 from kenshin.experiments.analysis import analyse as analyse_statistics
 from kenshin.experiments.collect import DATASET as OBSERVATIONS
@@ -24,6 +24,7 @@ from kenshin.experiments.registry import find
 from kenshin.experiments.report import compose, publish_report
 from kenshin.experiments.store import ExperimentStore, ObservationStore
 from kenshin.experiments.sufficient import SCORE
+from kenshin.experiments.values import DATASET as VALUES
 from kenshin.lake import Lake
 from kenshin.publishing import partition, sweep
 from kenshin.signals.recorder import Recorder
@@ -35,7 +36,7 @@ MOST_ITEMS = 1000
 SWEPT_DAYS = 14
 """Parts that were replaced lie in the days that a night reads again; a week later they are removed."""
 
-_SUMMARY_LEAVES_OUT = ("arms", "comparisons", "estimates")
+_SUMMARY_LEAVES_OUT = ("arms", "by_phase", "comparisons", "crossing", "estimates")
 
 
 def plan(
@@ -139,11 +140,13 @@ def analyse(
     """
     experiment, through_day = find(experiments, item["experiment_id"]), parse_day(item["through_day"])
     statistics, inputs = read_statistics(lake, experiment.experiment_id, through_day)
-    analysis = analyse_statistics(experiment, statistics)
+    days = tuple(days_between(first_day(experiment, zone), through_day))
+    latencies = read_latencies(lake, experiment.experiment_id, days)
+    analysis = analyse_statistics(experiment, statistics, latencies=latencies)
     report = compose(
         experiment,
         analysis,
-        days=tuple(days_between(first_day(experiment, zone), through_day)),
+        days=days,
         collected=statistics.days,
         filled=statistics.filled_days,
         inputs=inputs,
@@ -164,7 +167,7 @@ def analyse(
 
 
 def _sweep(lake: Lake, experiment_id: str, through_day: date, *, now: datetime) -> None:
-    for dataset in (OBSERVATIONS, SESSIONS, STATISTICS):
+    for dataset in (OBSERVATIONS, SESSIONS, VALUES, STATISTICS):
         for day in days_between(through_day - timedelta(days=SWEPT_DAYS), through_day):
             sweep(lake, f"{partition(dataset, experiment=experiment_id, day=day.isoformat())}/", now=now)
 

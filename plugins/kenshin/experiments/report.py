@@ -14,7 +14,7 @@ from kenshin.days import days_between, parse_day
 from kenshin.errors import InvalidInput, NotFound
 from kenshin.experiments.analysis import ExperimentAnalysis
 from kenshin.experiments.experiment import Experiment
-from kenshin.experiments.sufficient import LATENCY
+from kenshin.experiments.sufficient import LATENCY, SCORE
 from kenshin.lake import Lake
 from kenshin.publishing import MANIFEST, Manifest, as_json, partition, publish, read_json, read_manifest
 
@@ -121,7 +121,7 @@ class ExperimentReport:
         rows = []
         for arm in self.analysis.arms:
             scores = [
-                each for each in self.analysis.comparisons if each.arm == arm.arm and each.metric != LATENCY
+                each for each in self.analysis.comparisons if each.arm == arm.arm and each.metric == SCORE
             ]
             latencies = [
                 each for each in self.analysis.comparisons if each.arm == arm.arm and each.metric == LATENCY
@@ -141,6 +141,7 @@ class ExperimentReport:
                     "p_value": score and score.p_value,
                     "mean_latency_ms": arm.latency.mean,
                     "latency_delta_ms": latencies[0].delta if latencies else None,
+                    "p95_latency_ms": arm.latency_p95 and arm.latency_p95.value,
                 }
             )
         return rows

@@ -17,7 +17,7 @@ from kenshin.days import parse_day
 from kenshin.experiments.observation import ABObservation
 from kenshin.experiments.stats.ratio import RatioStatistics
 
-SCHEMA = "statistics/1"
+SCHEMA = "statistics/2"
 SCORE = "quality_score"
 LATENCY = "latency_ms"
 OBSERVATIONS = "observations"
@@ -43,19 +43,24 @@ class Statistics:
 
     Args:
         cells: statistics by cell.
-        crossing_sessions: sessions seen in more than one arm; each observation stays in its own arm.
+        crossing: sessions seen in more than one arm, and in which; each observation stays in its own arm.
         days: days that were collected and reduced.
         filled_days: those of them that hold observations.
     """
 
     cells: Mapping[Cell, RatioStatistics] = field(default_factory=dict)
-    crossing_sessions: int = 0
+    crossing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     days: tuple[date, ...] = ()
     filled_days: tuple[date, ...] = ()
 
-    def of(self, arm: str, metric: str) -> RatioStatistics:
-        """An arm's statistics of a metric over all phases and segments; empty where nothing was observed."""
-        return self.cells.get(Cell(arm, ALL_PHASES, ALL_SEGMENTS, metric), RatioStatistics())
+    def of(self, arm: str, metric: str, *, phase: int = ALL_PHASES) -> RatioStatistics:
+        """An arm's statistics of a metric over all segments; empty where nothing was observed."""
+        return self.cells.get(Cell(arm, phase, ALL_SEGMENTS, metric), RatioStatistics())
+
+    @property
+    def crossing_sessions(self) -> int:
+        """How many sessions were seen in more than one arm."""
+        return len(self.crossing)
 
     def phases(self) -> tuple[int, ...]:
         """The phases in which something was observed."""
@@ -64,7 +69,7 @@ class Statistics:
     def as_dict(self) -> dict[str, Any]:
         """The statistics at a JSON edge, in order of cell."""
         return {
-            "crossing_sessions": self.crossing_sessions,
+            "crossing": {session: list(arms) for session, arms in sorted(self.crossing.items())},
             "days": [day.isoformat() for day in self.days],
             "filled_days": [day.isoformat() for day in self.filled_days],
             "rows": [{**cell._asdict(), **asdict(self.cells[cell])} for cell in sorted(self.cells)],
@@ -80,7 +85,7 @@ class Statistics:
             cells[cell] = RatioStatistics(**values)
         return cls(
             cells=cells,
-            crossing_sessions=raw["crossing_sessions"],
+            crossing={session: tuple(arms) for session, arms in raw["crossing"].items()},
             days=tuple(parse_day(day) for day in raw["days"]),
             filled_days=tuple(parse_day(day) for day in raw["filled_days"]),
         )
@@ -93,7 +98,7 @@ def merged(shards: Sequence[Statistics]) -> Statistics:
         cells={
             cell: RatioStatistics.total(s.cells[cell] for s in shards if cell in s.cells) for cell in cells
         },
-        crossing_sessions=sum(shard.crossing_sessions for shard in shards),
+        crossing=dict(sorted(item for shard in shards for item in shard.crossing.items())),
         days=tuple(sorted(set.intersection(*(set(shard.days) for shard in shards)))) if shards else (),
         filled_days=tuple(sorted({day for shard in shards for day in shard.filled_days})),
     )
@@ -132,7 +137,7 @@ def of_observations(observations: Iterable[ABObservation]) -> Statistics:
         sessions.setdefault(cell, []).append((fsum(observed), len(observed)))
     return Statistics(
         cells={cell: RatioStatistics.of_sessions(sessions[cell]) for cell in sorted(sessions)},
-        crossing_sessions=sum(len(seen) > 1 for seen in arms.values()),
+        crossing={session: tuple(sorted(seen)) for session, seen in sorted(arms.items()) if len(seen) > 1},
         days=tuple(sorted(days)),
         filled_days=tuple(sorted(days)),
     )

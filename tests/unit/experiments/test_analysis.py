@@ -6,7 +6,7 @@ import random
 import pytest
 from scipy import stats
 
-from kenshin.experiments.analysis import ExperimentAnalysis, analyse
+from kenshin.experiments.analysis import CROSSING_NAMED, ExperimentAnalysis, analyse
 from kenshin.experiments.experiment import Arm
 from kenshin.experiments.stats.ratio import RatioStatistics
 from kenshin.experiments.stats.welch import welch
@@ -151,3 +151,35 @@ def test_several_arms_are_each_compared_with_control(experiment):
 def test_json_and_back(experiment, parts):
     found = analyse(experiment, parts)
     assert ExperimentAnalysis.from_dict(json.loads(json.dumps(found.as_dict(), allow_nan=False))) == found
+
+
+def test_each_phase_has_its_own_figures(experiment, seen):
+    made = [
+        seen(f"{arm}{phase}{n}", f"{arm}-{n}", arm, phase=phase, quality_score=score)
+        for n in range(3)
+        for arm, phase, score in (("A", 1, 0.25), ("B", 1, 0.5), ("B", 2, 0.75), ("B", 2, 1.0))
+    ]
+    found = analyse(experiment, of_observations(made))
+    rows = [
+        (each.phase, each.arm, each.sessions, each.observations, each.score.mean) for each in found.by_phase
+    ]
+    assert rows == [
+        (1, "A", 3, 3, 0.25),
+        (1, "B", 3, 3, 0.5),
+        (2, "A", 0, 0, None),
+        (2, "B", 3, 6, 0.875),
+    ]
+    assert ExperimentAnalysis.from_dict(json.loads(json.dumps(found.as_dict()))) == found
+
+
+def test_sessions_in_two_arms_are_named(experiment, seen):
+    made = [seen(f"{arm}{n}", f"s-{n}", arm) for n in range(2) for arm in ("BA" if n else "A")]
+    found = analyse(experiment, of_observations(made))
+    assert (found.crossing_sessions, found.crossing) == (1, {"s-1": ("A", "B")})
+    assert found.as_dict()["crossing"] == {"s-1": ["A", "B"]}
+
+
+def test_a_report_names_the_first_of_very_many_crossing_sessions(experiment, seen):
+    many = {f"s-{n:05}": ("A", "B") for n in range(CROSSING_NAMED + 5)}
+    found = analyse(experiment, Statistics(crossing=many))
+    assert (found.crossing_sessions, len(found.crossing)) == (CROSSING_NAMED + 5, CROSSING_NAMED)

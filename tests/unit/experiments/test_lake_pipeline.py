@@ -62,6 +62,7 @@ CONTRACT = {
         "covariate_n",
         "first_seen",
     ],
+    "values": ["session_id", "arm", "metric", "n", "values"],
 }
 
 
@@ -286,6 +287,50 @@ for shard in range(4):
     collect(runtime.observations, lake, experiment, shard=shard, through_day=day, zone=zone)
     reduce(lake, experiment, shard=shard, through_day=day, zone=zone)
 """
+
+
+def published(runtime) -> dict[str, bytes]:
+    """What manifests name, and the manifests; parts that a later one replaced are left for the sweep."""
+    lake = runtime.settings.home / "lake"
+    found = list(manifests(runtime.lake, ""))
+    keys = {part.key for each in found for part in each.parts} | {
+        f"{each.partition}/_manifest.json" for each in found
+    }
+    return {key: (lake / key).read_bytes() for key in keys}
+
+
+def test_a_day_collected_twice_in_two_orders_with_late_rows_gives_the_same_bytes(
+    experiment, seen, zone, open_runtime, tmp_path
+):
+    made = draw(seen, random.Random(5), count=1000)
+    late = [each for each in made if each.day == THROUGH][::10] + made[:15]
+    in_time = [each for each in made if each not in late]
+    assert 0.02 < len(late) / len(made) < 0.06
+    calm, twice = open_runtime(tmp_path / "calm"), open_runtime(tmp_path / "twice")
+    bodies = []
+    for runtime, arrivals in ((calm, [made]), (twice, [in_time[::-1], late + in_time[:50]])):
+        runtime.experiments.put(experiment, expected=None)
+        for arrived in arrivals:
+            write(runtime.observations, arrived)
+            work(runtime, experiment, zone)
+            item = {"experiment_id": "exp", "through_day": THROUGH.isoformat()}
+            night.analyse(
+                runtime.experiments, runtime.lake, runtime.recorder, item, zone=zone, at=runtime.clock()
+            )
+        bodies.append(published(runtime))
+    assert {key.partition("/")[0] for key in bodies[0]} == {
+        "observations",
+        "sessions",
+        "values",
+        "statistics",
+        "reports",
+    }
+    assert bodies[0] == bodies[1]
+    report = read_report(twice.lake, "exp", THROUGH)
+    assert sum(arm.observations for arm in report.analysis.arms) == len(made)
+    assert report.analysis.arms[0].latency_p95.observations == sum(
+        each.latency_ms is not None and each.arm == "A" for each in made
+    )
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
