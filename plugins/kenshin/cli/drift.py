@@ -55,6 +55,7 @@ def history(
     """One row a day: how far stored vectors lie from fresh ones."""
     end = parse_day(last) if last else _today()
     begin = parse_day(first) if first else end - timedelta(days=30)
+    _check_order(begin, end)
     rows = [dict(row) for row in api.history(index, begin, end).rows()]
     empty = f"No drift was measured from {begin} to {end}. See: kenshin drift backfill -h"
     title = f"Embedding drift of {index or current().index_name}"
@@ -124,10 +125,7 @@ def backfill(
     Airflow itself reads backfill dates as instants and leaves the last day out; this asks for whole days.
     """
     begin, end = parse_day(first), parse_day(last)
-    if end < begin:
-        raise InvalidInput(
-            value=f"{begin} to {end}", reason="the last day comes first", mend="Swap --from and --to."
-        )
+    _check_order(begin, end)
     if end > _today():
         raise InvalidInput(value=str(end), reason="the day lies in the future", mend="Backfill up to today.")
     if reprocess not in ("none", "failed", "completed"):
@@ -228,6 +226,13 @@ def _follow(api_client: AirflowApi, made: Backfill, timeout: float, *, quiet: bo
                     mend="It goes on in Airflow; look at the DAG's runs there, or wait longer with --timeout.",
                 )
             time.sleep(1.0)
+
+
+def _check_order(begin: date, end: date) -> None:
+    if end < begin:
+        raise InvalidInput(
+            value=f"{begin} to {end}", reason="the last day comes first", mend="Swap --from and --to."
+        )
 
 
 def _today() -> date:

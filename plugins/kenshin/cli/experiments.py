@@ -161,12 +161,17 @@ def change(
 @app.command()
 def stop(
     experiment_id: Id,
-    winner: Annotated[
-        str | None, typer.Option(help="The arm that won; without one the experiment is cancelled.")
-    ] = None,
+    winner: Annotated[str | None, typer.Option(help="The arm that won.")] = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="End it without a winner, for good.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Conclude an experiment with a winner, or cancel it."""
+    """Conclude an experiment with a winner, or cancel it; neither can be undone."""
+    if (winner is None) is not cancel:
+        raise InvalidInput(
+            value=experiment_id,
+            reason="it ends either with a winner or without one",
+            mend="Give --winner ARM, or --cancel.",
+        )
     _show(api.stop_experiment(experiment_id, winner=winner).value, as_json)
 
 

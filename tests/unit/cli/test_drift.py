@@ -53,6 +53,7 @@ def test_history_has_one_row_a_day(kenshin, measured, today):
     assert (row["day"], row["drifted_count"], row["mode"]) == (today.isoformat(), 1, "observed")
     assert today.isoformat() in kenshin("drift", "history").out
     yesterday = today - timedelta(days=1)
+    assert kenshin("drift", "history", "--from", today, "--to", yesterday).code == 2
     assert "No drift was measured" in kenshin("drift", "history", "--to", yesterday).out
 
 

@@ -72,7 +72,8 @@ def test_a_change_that_cannot_be_is_refused(kenshin, options, said):
 
 def test_stopping_without_winner_cancels(kenshin):
     kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2", "--start")
-    assert kenshin("experiments", "stop", "greeting", "--json").json["status"] == "cancelled"
+    assert kenshin("experiments", "stop", "greeting", "--cancel", "--json").json["status"] == "cancelled"
+    assert kenshin("experiments", "stop", "greeting").code == 2
 
 
 def test_a_definition_may_come_from_a_file(kenshin, tmp_path):
