@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,8 +13,15 @@ FIGURE = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**20
 INSTANT = st.datetimes(
     datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.sampled_from([UTC, timezone(timedelta(hours=9))])
 )
+
+
+def dated(observed_at: datetime, shift: int, **rest: object) -> ABObservation:
+    day = observed_at.date() + timedelta(days=shift)
+    return ABObservation(observed_at=observed_at, day=day, **rest)
+
+
 OBSERVATIONS = st.builds(
-    ABObservation,
+    dated,
     observation_id=TEXT,
     experiment_id=st.just("exp"),
     session_id=TEXT,
@@ -22,7 +29,7 @@ OBSERVATIONS = st.builds(
     prompt_version=TEXT,
     observed_at=INSTANT,
     recorded_at=INSTANT,
-    day=st.dates(date(2000, 1, 1), date(2100, 1, 1)),
+    shift=st.integers(-1, 1),
     phase=st.integers(1, 5),
     intent=st.none() | TEXT,
     trace_id=st.none() | TEXT,
