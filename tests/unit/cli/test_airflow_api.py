@@ -250,10 +250,12 @@ def test_a_run_is_triggered_with_conf_and_date(server: Airflow, api: AirflowApi)
 
 def test_the_log_of_a_mapped_task_ends_with_what_went_wrong(server: Airflow, api: AirflowApi) -> None:
     run_id = "manual__2026-11-23T13:43:09+00:00"
-    path = f"/api/v2/dags/{DRIFT}/dagRuns/manual__2026-11-23T13%3A43%3A09%2B00%3A00/taskInstances/work/logs/2"
+    path = (
+        f"/api/v2/dags/{DRIFT}/dagRuns/manual__2026-11-23T13%3A43%3A09%2B00%3A00/taskInstances/embed/logs/2"
+    )
     problem = {"event": "Task failed", "error_detail": [{"exc_type": "ValueError", "exc_value": "broken"}]}
     server.on("GET", path, {"content": [{"event": "one"}, {"event": "two"}, problem]})
-    tail = api.log_tail(DRIFT, run_id, TaskInstance("work", 1, "failed", 2), lines=3)
+    tail = api.log_tail(DRIFT, run_id, TaskInstance("embed", 1, "failed", 2), lines=3)
     assert tail.splitlines() == ["two", "Task failed", "ValueError: broken"]
     assert server.asked[0].query["map_index"] == ["1"]
 
