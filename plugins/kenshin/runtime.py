@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from kenshin import names
-from kenshin.backends import Opening, known_schemes, open_port
+from kenshin.backends import Opening, open_port
 from kenshin.clients import Boto3Clients, Clients
 from kenshin.errors import ExperimentNotFound
 from kenshin.experiments.definitions import Definitions
@@ -140,10 +140,6 @@ class Runtime:
                 sinks = [open_port("signals", url, self._opening) for url in self.settings.signals]
                 recorder = self._opened[("recorder", "")] = Recorder(sinks)
             return cast("Recorder", recorder)
-
-    def schemes(self, port: str) -> list[str]:
-        """Which URL schemes a port knows."""
-        return known_schemes(port)
 
     def close(self) -> None:
         """Flush the signals and close what can be closed."""
