@@ -17,7 +17,7 @@ from kenshin.days import parse_day
 from kenshin.experiments.observation import ABObservation
 from kenshin.experiments.stats.ratio import RatioStatistics
 
-SCHEMA = "statistics/2"
+SCHEMA = "statistics/3"
 SCORE = "quality_score"
 LATENCY = "latency_ms"
 OBSERVATIONS = "observations"
@@ -82,7 +82,7 @@ class Statistics:
         for row in raw["rows"]:
             values = dict(row)
             cell = Cell(*(values.pop(name) for name in Cell._fields))
-            cells[cell] = RatioStatistics(**values)
+            cells[cell] = RatioStatistics.from_dict(values)
         return cls(
             cells=cells,
             crossing={session: tuple(arms) for session, arms in raw["crossing"].items()},
