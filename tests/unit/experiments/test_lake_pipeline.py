@@ -182,6 +182,7 @@ def test_a_delta_adds_over_days_and_carries_its_covariate(experiment, seen, zone
     shard = made[0].shard
     work(runtime, experiment, zone, shards=[shard])
     (row,) = delta_rows(runtime, FIRST, shard)
+    assert [row.pop("key")] == [each["key"] for each in delta_rows(runtime, made[2].day, shard)]
     assert row == {
         "session_id": "s",
         "arm": "A",
