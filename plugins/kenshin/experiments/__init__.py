@@ -12,7 +12,8 @@
 - `carrier`: to the store, or to the spill while the store is down; `gate` admits, `tally` counts.
 - `spill`, `segment`: what waits on disk, across the death of a process.
 - `observing`: an observation under the proof of concept's names.
-- `reading`, `columns`, `conversion`, `importing`: rows of CSV, Parquet and JSONL files, into the store.
+- `reading`, `columns`, `conversion`, `importing`: rows of CSV, Parquet and JSONL files, into the store;
+  `shortcut`: plain rows, by column.
 - `exporting`, `writing`: observations and sessions, as a table or as a file.
 - `collect`: a night's observations from the store into the lake.
 - `aggregate`: observations to session deltas of a day, and to a shard's totals through it.
