@@ -166,8 +166,8 @@ def change(
         ledger: gets the entry.
         experiment_id: which experiment.
         changes: the new values, by the definition's keys; see `CHANGEABLE`. Where the experiment has ``arms``, a new
-            ``prompt_a_version`` or ``prompt_b_version`` is also that of the first or second of them. Of a ``policy``, and
-            of its ``promotion``, what is left out stays.
+            ``prompt_a_version`` or ``prompt_b_version`` is also that of the first or second of them. Of a ``policy``
+            and of its ``promotion``, what is left out stays.
         at: the present instant.
         by: who changes it.
 
