@@ -82,9 +82,8 @@ def promote_experiment() -> None:
         asked, answer = Proposal.from_dict(proposal), Answer.from_airflow(list(responses or ()))
         with runtime() as our:
             ports = our.experiments, our.ledger, our.lake
-            settled = settle(*ports, asked, answer, occasion=occasion, at=our.clock(), dry_run=dry)
-        print(settled.words)
-        return settled.as_dict()
+            at = our.clock()
+            return settle(*ports, asked, answer, occasion=occasion, at=at, dry_run=dry).as_dict()
 
     proposal = propose()
     asked = HITLOperator.partial(task_id="ask").expand_kwargs(questions(proposal))

@@ -64,7 +64,8 @@ def _show(proposal: Proposal, *, as_json: bool) -> None:
     facts = {
         "question": proposal.subject,
         "verdict": proposal.verdict,
-        "winner": f"{proposal.winner}: {proposal.prompt_version}",
+        "winner": proposal.winner and f"{proposal.winner}: {proposal.prompt_version}",
+        "taken back": None if proposal.winner else f"{proposal.arm}: {proposal.prompt_version}",
         "report": f"{proposal.report_key} ({proposal.report_sha256[:12]})",
         "experiment version": proposal.version,
         "who may": ", ".join(proposal.approvers),

@@ -21,7 +21,8 @@ class Event:
     Args:
         number: of its entry in the ledger.
         at: when, in UTC.
-        kind: created, started, phase_opened, changed, backdated, stopped, look, answer, refusal or concluded.
+        kind: created, started, phase_opened, changed, backdated, stopped, look, answer, refusal, concluded or
+            withdrawn.
         by: who or what did it.
         words: what it was.
         body: the entry's details.
@@ -94,6 +95,8 @@ def _words(kind: str, body: Mapping[str, Any]) -> str:
             return f"{body['choice']}{how.get(body['how'], '')} ({body['report_key']})"
         case "refusal":
             return f"{body['choice']} refused: {body['reason']}"
+        case "withdrawn":
+            return f"arm {body['arm']} gets no more sessions; version {body['version']}"
         case "concluded" | "stopped" if body["definition"]["winner"] is not None:
             return f"arm {body['definition']['winner']} wins; version {body['version']}"
     return f"{body['definition']['status']}, phase {body['definition']['phase']}; version {body['version']}"

@@ -14,10 +14,11 @@ from datetime import datetime
 from typing import Any, Literal, NoReturn
 
 from kenshin.errors import Conflict, InvalidInput, PromotionRefused
+from kenshin.experiments.conclusion import Grounds, conclude, withdraw
 from kenshin.experiments.looks import subject_of
 from kenshin.experiments.proposal import Proposal, staleness
 from kenshin.experiments.question import KEEP, consequence
-from kenshin.experiments.registry import conclude, find_version
+from kenshin.experiments.registry import find_version
 from kenshin.experiments.store import ExperimentStore
 from kenshin.lake import Lake
 from kenshin.ledger import Ledger, LedgerEntry
@@ -26,6 +27,7 @@ BY = "promote_experiment"
 """Who the ledger says it was, where nobody answered."""
 
 How = Literal["answered", "timed_out", "automatic"]
+Result = Literal["concluded", "withdrawn", "kept_running", "dry_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an answer: concluded or kept running, in words, and the registry's version after it."""
+    """What became of an answer, the same in words, and the registry's version after it."""
 
-    outcome: Literal["concluded", "kept_running", "dry_run"]
+    outcome: Result
     words: str
     version: int
 
@@ -90,7 +92,7 @@ def settle(
 
     Args:
         store: the registry.
-        ledger: gets the entries ``answer``, and ``concluded`` or ``refusal``.
+        ledger: gets the entries ``answer``, and ``concluded``, ``withdrawn`` or ``refusal``.
         lake: where the reports are.
         proposal: what was asked.
         answer: what came back; None where nobody was asked.
@@ -122,20 +124,16 @@ def settle(
         reason = staleness(lake, proposal)
     if reason is not None:
         _refuse(ledger, proposal, answer, reason, occasion=occasion)
+    grounds = Grounds(proposal.version, _about(proposal), answer.at, answer.by)
     try:
-        concluded = conclude(
-            store,
-            ledger,
-            proposal.experiment_id,
-            winner=proposal.winner,
-            expected=proposal.version,
-            because=_about(proposal),
-            at=answer.at,
-            by=answer.by,
-        )
+        if proposal.winner is None:
+            after = withdraw(store, ledger, proposal.experiment_id, str(proposal.arm), grounds)
+        else:
+            after = conclude(store, ledger, proposal.experiment_id, proposal.winner, grounds)
     except Conflict as error:
         _refuse(ledger, proposal, answer, error.reason, occasion=occasion)
-    return Outcome("concluded", consequence(proposal), concluded.version)
+    outcome: Result = "withdrawn" if proposal.winner is None else "concluded"
+    return Outcome(outcome, consequence(proposal), after.version)
 
 
 def _tell(ledger: Ledger, proposal: Proposal, answer: Answer, *, occasion: str) -> Answer:
@@ -176,6 +174,7 @@ def _append(
 def _about(proposal: Proposal) -> dict[str, object]:
     return {
         "verdict": proposal.verdict,
+        "arm": proposal.arm,
         "winner": proposal.winner,
         "report_key": proposal.report_key,
         "report_sha256": proposal.report_sha256,

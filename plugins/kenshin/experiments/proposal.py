@@ -16,10 +16,10 @@ from typing import Any
 from kenshin.days import parse_day
 from kenshin.errors import InvalidInput, NotFound
 from kenshin.experiments.decision import Decision, Verdict
-from kenshin.experiments.experiment import CONTROL
+from kenshin.experiments.experiment import CONTROL, Experiment
 from kenshin.experiments.question import ACTS, KEEP, body_of, consequence, subject_of
 from kenshin.experiments.registry import find_version
-from kenshin.experiments.report import report_days, report_partition
+from kenshin.experiments.report import ExperimentReport, report_days, report_partition
 from kenshin.experiments.store import ExperimentStore
 from kenshin.lake import Lake
 from kenshin.publishing import read_manifest
@@ -33,8 +33,10 @@ class Proposal:
         experiment_id: whose verdict it is.
         day: of the report.
         verdict: promote, roll_back or reject.
-        winner: the arm with which the experiment would end.
-        prompt_version: the winner's.
+        arm: the candidate that the verdict is about; None where it is about no single one.
+        winner: the arm with which the experiment would end; None where only `arm` is taken back, since sessions
+            are assigned to other candidates as well.
+        prompt_version: the winner's, or that of the arm that is taken back.
         report_key: the report's place in the lake.
         report_sha256: of the report's JSON.
         version: the registry's, of the experiment as it is now.
@@ -50,7 +52,8 @@ class Proposal:
     experiment_id: str
     day: date
     verdict: Verdict
-    winner: str
+    arm: str | None
+    winner: str | None
     prompt_version: str
     report_key: str
     report_sha256: str
@@ -145,7 +148,7 @@ def questions_of(
         if not item["published"] or find_version(store, experiment_id).value.status != "running":
             continue
         digest, report = _read(lake, experiment_id, day)
-        if report["decision"]["verdict"] in ACTS and _newest(lake, experiment_id) == day:
+        if report.decision.verdict in ACTS and _newest(lake, experiment_id) == day:
             conf = {"experiment_id": experiment_id, "report_day": item["day"], "report_sha256": digest}
             asked.append({"trigger_run_id": run_id_of(experiment_id, day, digest), "conf": conf})
     return asked
@@ -180,7 +183,7 @@ def propose(
             value=experiment_id, reason="there is no report yet", mend="Run the DAG experiment_analysis."
         )
     digest, report = _read(lake, experiment_id, day)
-    decision = Decision.from_dict(report["decision"])
+    decision = report.decision
     if decision.verdict not in ACTS or found.value.status != "running":
         running = found.value.status == "running"
         raise InvalidInput(
@@ -192,7 +195,7 @@ def propose(
             if running
             else "Nothing is left to decide.",
         )
-    winner = decision.arm if decision.verdict == "promote" and decision.arm else CONTROL
+    winner = _winner(found.value, decision)
     policy = found.value.policy.promotion
     silent = decision.verdict == "promote" and decision.automatic_allowed and policy.on_timeout == "promote"
     act = ACTS[decision.verdict]
@@ -200,8 +203,9 @@ def propose(
         experiment_id=experiment_id,
         day=day,
         verdict=decision.verdict,
+        arm=decision.arm,
         winner=winner,
-        prompt_version=found.value.version_of(winner),
+        prompt_version=found.value.version_of(winner or str(decision.arm)),
         report_key=report_partition(experiment_id, day),
         report_sha256=report_sha256 or digest,
         version=found.version,
@@ -212,7 +216,7 @@ def propose(
         automatic=decision.verdict == "roll_back" and decision.automatic_allowed and policy.auto_roll_back,
         stale=None,
     )
-    return replace(proposal, stale=staleness(lake, proposal), body=body_of(proposal, report))
+    return replace(proposal, stale=staleness(lake, proposal), body=body_of(proposal, report.as_dict()))
 
 
 def staleness(lake: Lake, proposal: Proposal) -> str | None:
@@ -226,17 +230,25 @@ def staleness(lake: Lake, proposal: Proposal) -> str | None:
         return "the report is gone"
     if digest != proposal.report_sha256:
         return "the report was replaced since"
-    seen = {arm["arm"]: arm["prompt_version"] for arm in report["arms"]}.get(proposal.winner)
+    name = proposal.winner or proposal.arm
+    seen = next((arm.prompt_version for arm in report.analysis.arms if arm.arm == name), None)
     if seen != proposal.prompt_version:
-        return f"arm {proposal.winner} had prompt version {seen!r}, and has {proposal.prompt_version!r} since"
+        return f"arm {name} had prompt version {seen!r}, and has {proposal.prompt_version!r} since"
     return None
+
+
+def _winner(experiment: Experiment, decision: Decision) -> str | None:
+    if decision.verdict == "promote":
+        return decision.arm
+    others = [each.name for each in experiment.all_arms()[1:] if each.share and each.name != decision.arm]
+    return None if decision.verdict == "roll_back" and others else CONTROL
 
 
 def _newest(lake: Lake, experiment_id: str) -> date | None:
     return next(reversed(report_days(lake, experiment_id)), None)
 
 
-def _read(lake: Lake, experiment_id: str, day: date) -> tuple[str, dict[str, Any]]:
+def _read(lake: Lake, experiment_id: str, day: date) -> tuple[str, ExperimentReport]:
     """The SHA-256 of a report's JSON, and the report."""
     manifest = read_manifest(lake, report_partition(experiment_id, day))
     if manifest is None:
@@ -248,4 +260,4 @@ def _read(lake: Lake, experiment_id: str, day: date) -> tuple[str, dict[str, Any
     part = next(each for each in manifest.parts if each.key.endswith(".json"))
     with lake.local(part.key) as path:
         body = path.read_bytes()
-    return sha256(body).hexdigest(), json.loads(body)
+    return sha256(body).hexdigest(), ExperimentReport.from_dict(json.loads(body))

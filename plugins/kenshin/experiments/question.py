@@ -29,13 +29,15 @@ def escaped(text: object) -> str:
 
 def subject_of(proposal: Proposal) -> str:
     """The headline; its names hold no character that means anything to a template."""
-    name = proposal.experiment_id
+    name, about = proposal.experiment_id, f"Report of {proposal.day}"
     match proposal.verdict:
         case "promote":
-            return f"Promote arm {proposal.winner} of {name}? Report of {proposal.day}"
+            return f"Promote arm {proposal.winner} of {name}? {about}"
+        case "roll_back" if proposal.winner is None:
+            return f"Take arm {proposal.arm} of {name} back? {about}"
         case "roll_back":
-            return f"Roll {name} back to arm {proposal.winner}? Report of {proposal.day}"
-    return f"End {name} with arm {proposal.winner}? Report of {proposal.day}"
+            return f"Roll {name} back to arm {proposal.winner}? {about}"
+    return f"End {name} with arm {proposal.winner}? {about}"
 
 
 def body_of(proposal: Proposal, report: Mapping[str, Any]) -> str:
@@ -62,8 +64,14 @@ def body_of(proposal: Proposal, report: Mapping[str, Any]) -> str:
 
 def consequence(proposal: Proposal) -> str:
     """What acting on the verdict does, in one sentence of plain text."""
+    name = proposal.experiment_id
+    if proposal.winner is None:
+        return (
+            f"arm {proposal.arm} of {name} (prompt version {proposal.prompt_version}) gets no more sessions, "
+            "control gets them, and the experiment goes on with the other arms."
+        )
     return (
-        f"{proposal.experiment_id} is concluded, arm {proposal.winner} wins, "
+        f"{name} is concluded, arm {proposal.winner} wins, "
         f"and every session gets prompt version {proposal.prompt_version}."
     )
 
@@ -82,7 +90,9 @@ def _table(report: Mapping[str, Any]) -> str:
             arm["sessions"],
             _figure(arm["score"]["mean"]),
             _figure(row.get("delta"), "+"),
-            f"{_figure(row.get('ci_low'), '+')} to {_figure(row.get('ci_high'), '+')}" if row else "–",
+            "–"
+            if row.get("ci_low") is None
+            else f"{_figure(row['ci_low'], '+')} to {_figure(row['ci_high'], '+')}",
         ]
         rows.append(f"| {' | '.join(escaped(cell) for cell in cells)} |")
     return "\n".join(rows)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, tzinfo
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from kenshin.days import start_of
-from kenshin.errors import Conflict, ExperimentNotFound, InvalidExperiment, InvalidInput
+from kenshin.errors import ExperimentNotFound, InvalidExperiment, InvalidInput
 from kenshin.experiments.collect import first_day
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.store import ExperimentStore
@@ -239,51 +238,6 @@ def stop(
     return _change(store, ledger, found, "stopped", changes, at=at, by=by)
 
 
-def conclude(
-    store: ExperimentStore,
-    ledger: Ledger,
-    experiment_id: str,
-    *,
-    winner: str,
-    expected: int,
-    because: Mapping[str, object],
-    at: datetime,
-    by: str,
-) -> Versioned[Experiment]:
-    """Conclude an experiment as it was when somebody was asked about it; done twice, it is done once.
-
-    Args:
-        store: the registry.
-        ledger: gets the entry ``concluded``.
-        experiment_id: which experiment.
-        winner: the arm that won.
-        expected: the version that was asked about.
-        because: what the entry says beside the definition: the report and the verdict.
-        at: the instant of the answer; a retry gives the same one, and by it knows its own work.
-        by: who answered.
-
-    Raises:
-        ExperimentNotFound: the registry does not know it.
-        InvalidExperiment: the winner is none of its arms.
-        Conflict: it was changed since.
-    """
-    found = find_version(store, experiment_id)
-    outcome = {"status": "concluded", "winner": winner, "concluded_at": at.timestamp()}
-    done = found.version == expected + 1 and found.value == found.value.changed(**outcome)
-    if not done and (found.version != expected or found.value.status != "running"):
-        raise Conflict(
-            value=experiment_id,
-            reason=f"it was changed since (version {found.version}, {found.value.status}; asked about {expected})",
-            mend="Wait for the next report, or ask again about the newest one.",
-        )
-    concluded = found
-    if not done:
-        after = found.value.changed(**outcome)
-        concluded = Versioned(after, store.put(after, expected=expected))
-    _tell(ledger, concluded.value, "concluded", concluded.version, at=at, by=by, because=because)
-    return concluded
-
-
 def backdate(
     store: ExperimentStore,
     ledger: Ledger,
@@ -375,16 +329,7 @@ def _check_rules(before: Experiment, after: Experiment) -> None:
         )
 
 
-def _tell(
-    ledger: Ledger,
-    experiment: Experiment,
-    kind: str,
-    version: int,
-    *,
-    at: datetime,
-    by: str,
-    because: Mapping[str, object] = MappingProxyType({}),
-) -> None:
+def _tell(ledger: Ledger, experiment: Experiment, kind: str, version: int, *, at: datetime, by: str) -> None:
     ledger.append(
         LedgerEntry(
             subject=f"experiment:{experiment.experiment_id}",
@@ -392,6 +337,6 @@ def _tell(
             kind=kind,
             at=at,
             by=by,
-            body={"version": version, "definition": experiment.as_dict(), **because},
+            body={"version": version, "definition": experiment.as_dict()},
         )
     )
