@@ -216,7 +216,7 @@ def propose(
         automatic=decision.verdict == "roll_back" and decision.automatic_allowed and policy.auto_roll_back,
         stale=None,
     )
-    return replace(proposal, stale=staleness(lake, proposal), body=body_of(proposal, report.as_dict()))
+    return replace(proposal, stale=staleness(lake, proposal), body=body_of(proposal, report))
 
 
 def staleness(lake: Lake, proposal: Proposal) -> str | None:

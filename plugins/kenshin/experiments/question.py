@@ -7,12 +7,12 @@ escaped for both.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kenshin.experiments.proposal import Proposal
+    from kenshin.experiments.report import ExperimentReport
 
 KEEP = "Keep running"
 ACTS = {"promote": "Promote", "roll_back": "Roll back", "reject": "End with control"}
@@ -40,18 +40,18 @@ def subject_of(proposal: Proposal) -> str:
     return f"End {name} with arm {proposal.winner}? {about}"
 
 
-def body_of(proposal: Proposal, report: Mapping[str, Any]) -> str:
+def body_of(proposal: Proposal, report: ExperimentReport) -> str:
     """What a person needs to answer, as markdown.
 
     Args:
         proposal: what is asked.
-        report: the report at its JSON edge.
+        report: whose verdict it is.
     """
-    decision = report["decision"]
-    parts = [escaped(decision["words"])]
-    parts.append("\n".join(f"- {escaped(reason)}" for reason in decision["reasons"]))
+    decision = report.decision
+    parts = [escaped(decision.words)]
+    parts.append("\n".join(f"- {escaped(reason)}" for reason in decision.reasons))
     parts.append(_table(report))
-    if decision["biased_upward"]:
+    if decision.biased_upward:
         parts.append("The estimate is of an early stop: on average the true effect is smaller.")
     parts.append(f"- **{proposal.act}**: {escaped(consequence(proposal))}\n- **{KEEP}**: nothing changes.")
     parts.append(
@@ -76,19 +76,19 @@ def consequence(proposal: Proposal) -> str:
     )
 
 
-def _table(report: Mapping[str, Any]) -> str:
-    differences = {each["arm"]: each for each in report["primary"]}
+def _table(report: ExperimentReport) -> str:
+    differences = {each["arm"]: each for each in report.judged["primary"]}
     rows = [
         "| arm | prompt version | sessions | mean score | difference | interval |",
         "|---|---|---:|---:|---:|---:|",
     ]
-    for arm in report["arms"]:
-        row = differences.get(arm["arm"], {})
+    for arm in report.analysis.arms:
+        row = differences.get(arm.arm, {})
         cells = [
-            arm["arm"],
-            arm["prompt_version"],
-            arm["sessions"],
-            _figure(arm["score"]["mean"]),
+            arm.arm,
+            arm.prompt_version,
+            arm.sessions,
+            _figure(arm.score.mean),
             _figure(row.get("delta"), "+"),
             "–"
             if row.get("ci_low") is None
