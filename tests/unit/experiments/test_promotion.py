@@ -2,19 +2,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as trying
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from verdicts import publish_verdict
 
 from kenshin.errors import Conflict, InvalidInput, NotFound, PromotionRefused
 from kenshin.experiments import registry
 from kenshin.experiments.promotion import BY, Answer, settle
 from kenshin.experiments.proposal import Proposal, propose, questions_of
 from kenshin.experiments.question import KEEP, escaped
-from verdicts import publish_verdict
+from kenshin.runtime import Runtime
+from kenshin.settings import Settings
 
 DAY = date(2026, 11, 14)
 AT = datetime(2026, 11, 15, 1, 2, 3, 456789, tzinfo=UTC)
@@ -408,7 +412,7 @@ def test_the_question_shows_what_people_wrote_literally(house):
     assert "0.01235" in html
 
 
-@settings(max_examples=300, deadline=None)
+@trying(max_examples=300, deadline=None)
 @given(st.text(alphabet=st.characters(min_codepoint=9, max_codepoint=0x2FF), max_size=60))
 def test_escaped_text_renders_as_itself(text):
     tokens = MarkdownIt("commonmark").enable("table").enable("strikethrough").parse(f"x{escaped(text)}x")
@@ -419,11 +423,19 @@ def test_escaped_text_renders_as_itself(text):
     assert not any(mark in escaped(text) for mark in ("{{", "{%", "{#"))
 
 
-@settings(max_examples=60, deadline=None)
+@trying(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(["newer", "replaced", "changed", "retry", "keep", "act"]), max_size=6))
-def test_whatever_happens_in_whatever_order_only_a_fresh_answer_acts(open_runtime, tmp_path_factory, steps):
+def test_whatever_happens_in_whatever_order_only_a_fresh_answer_acts(steps):
     """A model of the rules beside the real thing: fresh until something happens, and ended once."""
-    house = House(open_runtime(tmp_path_factory.mktemp("house")))
+    with tempfile.TemporaryDirectory() as home:
+        runtime = Runtime(Settings.from_env({"KENSHIN_HOME": home}))
+        try:
+            _play(House(runtime), steps)
+        finally:
+            runtime.close()
+
+
+def _play(house, steps):
     house.start()
     house.report()
     proposal = house.propose()
@@ -437,9 +449,9 @@ def test_whatever_happens_in_whatever_order_only_a_fresh_answer_acts(open_runtim
                 house.change(description=f"another {number}")
                 fresh = False
         elif step == "keep":
-            house.settle(proposal, Answer(KEEP, "v", "v", AT + timedelta(seconds=number)))
+            house.settle(proposal, Answer(KEEP, "v", "v", AT + timedelta(seconds=number + 1)))
         else:
-            instant = AT if step == "retry" else AT + timedelta(seconds=number)
+            instant = AT if step == "retry" else AT + timedelta(seconds=number + 1)
             try:
                 house.settle(proposal, Answer("Promote", "v", "v", instant))
             except PromotionRefused:
