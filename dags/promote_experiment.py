@@ -48,6 +48,7 @@ PARAMS = {
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
+    is_paused_upon_creation=False,
     default_args=DEFAULT_ARGS,
     params=PARAMS,
     doc_md=__doc__,
