@@ -17,6 +17,7 @@ from kenshin.experiments.columns import SAME, ColumnMap
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.exporting import Export, What
 from kenshin.experiments.importing import ImportResult, Progress, import_file
+from kenshin.experiments.looks import Look, looks_of
 from kenshin.experiments.observation import ABObservation
 from kenshin.experiments.promotion import Answer, Outcome, settle
 from kenshin.experiments.proposal import Proposal, propose
@@ -372,3 +373,10 @@ def latest_report(experiment_id: str) -> ExperimentReport:
             mend="Run the DAG experiment_analysis, or wait for the night.",
         )
     return read_report(runtime.lake, experiment_id, days[-1])
+
+
+def looks(experiment_id: str) -> tuple[Look, ...]:
+    """Every recorded look of an experiment, oldest first; raises ExperimentNotFound."""
+    runtime = current()
+    registry.find(runtime.experiments, experiment_id)
+    return looks_of(runtime.ledger, experiment_id)

@@ -283,6 +283,13 @@ def as_markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
+def written_into(page: str) -> str:
+    """A page of the documentation with the table between its marks."""
+    before, _, rest = page.partition("<!-- table -->\n")
+    _, _, after = rest.partition("<!-- end of table -->\n")
+    return f"{before}<!-- table -->\n{as_markdown()}<!-- end of table -->\n{after}"
+
+
 def _reasons(situation: Situation, rule: Rule, *, early: bool, disputed: bool) -> tuple[str, ...]:
     if rule.verdict == "hold":
         return tuple(
