@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kenshin.cli import demo, doctor, drift, experiments, promotion
+from kenshin.cli import demo, doctor, drift, experiments
 from kenshin.cli.output import errors, show_error
 from kenshin.errors import KenshinError
 from kenshin.publishing import code_version
@@ -20,8 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-experiments.app.command("promote")(promotion.promote)
-experiments.app.command("ledger")(promotion.ledger)
 app.add_typer(experiments.app, name="experiments")
 app.add_typer(drift.app, name="drift")
 app.add_typer(demo.app, name="demo")
