@@ -77,7 +77,7 @@ standins: .venv-standins/.ready ## Install the stand-in AWS servers into an envi
 .PHONY: lock
 lock: $(TOOLS)/.ready ## Resolve the locks anew (ARGS=--upgrade takes newer versions).
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) $(LOCK_EXTRAS) --group airflow -o requirements.txt $(ARGS)
-	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) $(LOCK_EXTRAS) --group airflow --group dev -c requirements.txt -o requirements-dev.txt $(ARGS)
+	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) $(LOCK_EXTRAS) --extra schema --group airflow --group dev -c requirements.txt -o requirements-dev.txt $(ARGS)
 	$(UV) pip compile $(LOCK_OPTIONS) --group standins -o requirements-standins.txt $(ARGS)
 
 .PHONY: metrics

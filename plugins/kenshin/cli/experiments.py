@@ -25,7 +25,7 @@ LISTED = {
     "experiment_id": "experiment",
     "status": "status",
     "arms": "arms",
-    "created": "created",
+    "created_at": "created",
     "winner": "winner",
 }
 
@@ -40,6 +40,10 @@ Id = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="The experiment's 
 @app.command("list")
 def list_experiments(as_json: AsJson = False) -> None:
     """All experiments, with status and arms."""
+    found = api.list_experiments()
+    if as_json:
+        show_json([each.value.as_dict() for each in found])
+        return
     rows = [
         {
             "experiment_id": each.value.experiment_id,
@@ -47,15 +51,14 @@ def list_experiments(as_json: AsJson = False) -> None:
             "arms": ", ".join(
                 f"{arm.name}: {arm.prompt_version} ({arm.share:.0%})" for arm in each.value.all_arms()
             ),
-            "created": _instant(each.value.created_at),
+            "created_at": _instant(each.value.created_at),
             "winner": each.value.winner,
-            "version": each.version,
         }
-        for each in api.list_experiments()
+        for each in found
     ]
     show_rows(
         rows,
-        as_json=as_json,
+        as_json=False,
         columns=LISTED,
         title="Experiments",
         empty="No experiments yet. See: kenshin experiments create -h",
@@ -218,9 +221,16 @@ def import_observations(
     map_file: Annotated[
         Path | None, typer.Option(help="A JSON object with 'columns' and 'values' like --map and --value.")
     ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="End with exit code 1 if a row was refused; the rest is kept still."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import observations. Rows that cannot be counted go to a reject file with their reasons; the rest is kept."""
+    """Import observations. Rows that cannot be counted go to a reject file with their reasons; the rest is kept.
+
+    Mend the lines of the reject file and import it in turn, with the same --map and --value.
+    """
     column_map = ColumnMap.parse(mapped or (), values or (), file=map_file)
     target = rejects or path.with_name(f"{path.name}.rejects.jsonl")
     with _progress(as_json) as progress:
@@ -239,11 +249,19 @@ def import_observations(
         "already_there": result.duplicates,
         "rejected": result.rejected,
         "rejects": str(result.rejects_path) if result.rejected else None,
+        "reasons": dict(result.reasons),
         "ignored_columns": list(result.ignored_columns),
     }
-    show_facts(facts, as_json=as_json, title=f"Import into {experiment_id}")
+    shown = (
+        facts
+        if as_json
+        else {**facts, "reasons": [f"{count} × {why}" for why, count in result.reasons.items()]}
+    )
+    show_facts(shown, as_json=as_json, title=f"Import into {experiment_id}")
     if result.rejected and not as_json:
-        say(f"{result.rejected} rows were refused; {target} says why, row by row.")
+        say(f"{result.rejected} rows were refused; {target} holds them with the reasons.")
+    if result.rejected and strict:
+        raise typer.Exit(1)
 
 
 @app.command("export")

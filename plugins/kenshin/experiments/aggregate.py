@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta, tzinfo
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from kenshin.days import days_between
 from kenshin.errors import NotFound
 from kenshin.experiments.collect import first_day, partition_of
 from kenshin.experiments.deltas import DATASET as SESSIONS
-from kenshin.experiments.deltas import DeltaRows, load_deltas
+from kenshin.experiments.deltas import DeltaRows, load_new, load_seen, names_of
 from kenshin.experiments.exact import ObservationRows, sums_of
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.observation import SHARDS
@@ -169,29 +170,27 @@ def _advanced(
     """Earlier totals with new days: their sessions' figures so far are taken away, their whole ones added."""
     if not new:
         return before
-    units = before.units
-    _load(lake, connection, "fresh", new, units)
-    taken = _load(lake, connection, "earlier", old, units, seen_in="fresh")
-    so_far = sums_of(connection, DeltaRows.of(connection, "earlier", units)).cells if taken else {}
-    both = "(FROM earlier UNION ALL FROM fresh)" if taken else "fresh"
-    whole = sums_of(connection, DeltaRows.of(connection, both, units))
+    rows, units = Extent.total(each.extent for each in (*old, *new)), before.units
+    with _deltas(lake, new) as paths:
+        load_new(connection, paths, rows, units)
+    with _deltas(lake, old) as paths:
+        again = load_seen(connection, paths, rows, units)
+    so_far = sums_of(connection, DeltaRows.of(connection, ["seen"], rows, units)).cells if again else {}
+    tables = ["new", "seen"] if again else ["new"]
+    whole = sums_of(connection, DeltaRows.of(connection, tables, rows, units))
     cells = added(
         [*before.cells.items(), *whole.cells.items(), *((cell, -exact) for cell, exact in so_far.items())]
     )
-    return Totals(cells, {**before.crossing, **whole.crossing}, units)
+    with _deltas(lake, new) as paths:
+        names = names_of(connection, paths, list(whole.crossing))
+    crossing = {**before.crossing, **{names[key]: arms for key, arms in whole.crossing.items()}}
+    return Totals(cells, crossing, units)
 
 
-def _load(
-    lake: Lake,
-    connection: duckdb.DuckDBPyConnection,
-    table: str,
-    days: Sequence[SessionDay],
-    units: Units,
-    *,
-    seen_in: str | None = None,
-) -> int:
+@contextmanager
+def _deltas(lake: Lake, days: Sequence[SessionDay]) -> Iterator[list[Path]]:
     with local_parts(lake, [each.delta for each in days if each.delta is not None]) as paths:
-        return load_deltas(connection, table, with_ending(paths, "parquet"), units, seen_in=seen_in)
+        yield with_ending(paths, "parquet")
 
 
 def _is_current(lake: Lake, target: str, inputs: Mapping[str, str], schema: str) -> bool:

@@ -1,8 +1,11 @@
 # ruff: noqa: S608, expressions are made of numbers and quoted names; every value is bound
 """Session deltas: what one day adds to a session in an arm, phase and segment; additive over days, and exact.
 
-A row holds the session's observations of the day, and of each metric its sum, what rounding left of the sum, and its
-count. Sums are whole numbers of units (see `units`), so two doubles hold them without a remainder.
+A row holds the session's observations of the day, and of each metric its sum, the sum's rest, and its count. The sum
+ends 32 binary digits above the metric's unit (see `units`), the rest begins there: so doubles hold both, and add them
+up without rounding while a session has fewer than 2^23 observations. Sessions are joined by a hash of 64 bits; the
+odds that two among a million of one shard share it are below 10⁻⁷. Sums are stored plain: they hardly compress, and
+each night reads them.
 """
 
 from __future__ import annotations
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 
 DATASET = "sessions"
 SCHEMA = "sessions/2"
+ENGINE = "hash"
+"""Among a delta's inputs: whose hash joins its sessions; another version of DuckDB may have another."""
+
+SPLIT = 32
 KEYS = ("session_id", "arm", "phase", "segment")
 LONG = (*KEYS, "metric", "n", "sum", "covariate_sum", "covariate_n")
 """Columns of `long_rows`."""
@@ -39,7 +46,7 @@ def delta_of_files(
         units: in which sums are kept.
     """
     rows = ObservationRows.of(connection, paths, extent, units)
-    terms = ["n"]
+    terms = ["hash(session_id) AS key", "n::BIGINT AS n"]
     for place, unit in enumerate(units.metrics):
         held, known = rows.holds(place), rows.holds_covariate(place)
         count = "n" if rows.complete(place) else f"k{place}" if held else "0"
@@ -66,34 +73,35 @@ def delta_of_files(
 
 @dataclass(frozen=True, slots=True)
 class DeltaRows:
-    """Deltas as rows to be added up by `exact`.
+    """Deltas as rows to be added up by `exact`; what it calls a session's id is its key.
 
     Args:
-        relation: a table made by `load_deltas`.
-        units: of its sums.
-        codes: its arms, phases and segments by number.
+        relation: one or several of the tables that `load_new` and `load_seen` make.
+        extent: of the days that they hold.
+        units: of their sums.
+        codes: their arms, phases and segments by number.
     """
 
     relation: str
+    extent: Extent
     units: Units
     codes: Codes
 
     @classmethod
-    def of(cls, connection: duckdb.DuckDBPyConnection, relation: str, units: Units) -> DeltaRows:
-        """The rows of a table, with its arms, phases and segments looked up."""
-        found = [
-            sorted(
-                value for (value,) in connection.execute(f"SELECT DISTINCT {name} FROM {relation}").fetchall()
-            )
-            for name in KEYS[1:]
-        ]
-        return cls(relation, units, Codes(*found))
+    def of(
+        cls, connection: duckdb.DuckDBPyConnection, tables: Sequence[str], extent: Extent, units: Units
+    ) -> DeltaRows:
+        """The rows of tables, with their arms, phases and segments looked up."""
+        relation = " UNION ALL ".join(f"SELECT * FROM {table}" for table in tables)
+        cells = connection.execute(f"SELECT DISTINCT arm, phase, segment FROM ({relation})").fetchall()
+        found = [sorted(set(values)) for values in zip(*cells, strict=True)]
+        return cls(relation, extent, units, Codes(*found))
 
     @property
     def query(self) -> str:
         """One row for each delta."""
         code = self.codes.expression("segment")
-        return f"SELECT * EXCLUDE (arm, phase, segment), {code} AS code FROM {self.relation}"
+        return f"SELECT * EXCLUDE (key, arm, phase, segment), key AS session_id, {code} AS code FROM ({self.relation})"
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -105,9 +113,12 @@ class DeltaRows:
         """What a session's rows add up to."""
         terms = ["sum(n) AS n"]
         for place, unit in enumerate(self.units.metrics):
-            terms += [f"sum(s{place}) AS s{place}", f"sum(k{place}) AS k{place}"]
+            terms.append(f"{_whole(unit.metric, unit.bits)} AS s{place}")
+            if not self.complete(place):
+                terms.append(f"sum({_named('count', unit.metric)}) AS k{place}")
             if unit.covariate_bits is not None:
-                terms += [f"sum(x{place}) AS x{place}", f"sum(xk{place}) AS xk{place}"]
+                terms.append(f"{_whole(unit.metric, unit.covariate_bits, of='covariate_')} AS x{place}")
+                terms.append(f"sum({_named('covariate_count', unit.metric)}) AS xk{place}")
         return ", ".join(terms)
 
     def holds(self, place: int) -> bool:
@@ -119,40 +130,79 @@ class DeltaRows:
         return self.units.metrics[place].covariate_bits is not None
 
     def complete(self, place: int) -> bool:
-        """Whether every observation surely has the metric."""
-        return False
+        """Whether every observation has the metric."""
+        return self.extent.filled(self.units.metrics[place].metric) == self.extent.rows
 
 
-def load_deltas(
-    connection: duckdb.DuckDBPyConnection,
-    table: str,
-    paths: Sequence[Path],
-    units: Units,
-    *,
-    seen_in: str | None = None,
-) -> int:
-    """Read deltas into a temporary table in whole units; answers how many rows there are.
+def load_new(
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], rows: Extent, units: Units
+) -> None:
+    """Make a table ``new`` of deltas.
 
     Args:
         connection: to DuckDB.
-        table: the temporary table's name.
         paths: files of `sessions/2`, all in `units`.
-        units: of their sums.
-        seen_in: a table to whose sessions the rows are narrowed; None: all rows.
+        rows: extent of the days that are added up.
+        units: of the sums.
     """
-    terms = [*KEYS, "n"]
-    for place, unit in enumerate(units.metrics):
-        terms.append(f"{_whole(unit.metric, unit.bits)} AS s{place}")
-        terms.append(f"{_named('count', unit.metric)} AS k{place}")
+    _load(connection, "new", paths, rows, units)
+
+
+def load_seen(
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], rows: Extent, units: Units
+) -> int:
+    """Make a table ``seen`` of what the sessions of ``new`` had before; answers how many rows there are."""
+    _load(connection, "seen", paths, rows, units, narrowed="SEMI JOIN new USING (key)")
+    return int(connection.execute("SELECT count(*) FROM seen").fetchall()[0][0])
+
+
+def _load(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    paths: Sequence[Path],
+    rows: Extent,
+    units: Units,
+    *,
+    narrowed: str = "",
+) -> None:
+    figures = ["n"]
+    for unit in units.metrics:
+        complete = rows.filled(unit.metric) == rows.rows
+        figures += [_named(name, unit.metric) for name in ("sum", "rest", *(() if complete else ("count",)))]
         if unit.covariate_bits is not None:
-            terms.append(f"{_whole(unit.metric, unit.covariate_bits, of='covariate_')} AS x{place}")
-            terms.append(f"{_named('covariate_count', unit.metric)} AS xk{place}")
-    narrowed = "" if seen_in is None else f"SEMI JOIN {seen_in} USING (session_id)"
+            figures += [_named(f"covariate_{name}", unit.metric) for name in ("sum", "rest", "count")]
+    # Sessions of one day have one row in each cell already.
+    alone = len(paths) == 1
+    sums = ", ".join(figure if alone else f"sum({figure}) AS {figure}" for figure in figures)
+    grouped = "" if alone else "GROUP BY key, arm, phase, segment"
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {', '.join(terms)} FROM read_parquet($paths) {narrowed}",
+        f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT key, arm, phase, segment, {sums} "
+        f"FROM read_parquet($paths) {narrowed} {grouped}",
         {"paths": [str(path) for path in paths]},
     )
-    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
+
+
+def names_of(
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], keys: Sequence[str]
+) -> dict[str, str]:
+    """The ids of sessions by key, from files of `sessions/2`."""
+    if not keys:
+        return {}
+    found = connection.execute(
+        "SELECT DISTINCT key::VARCHAR, session_id FROM read_parquet($paths) "
+        "SEMI JOIN (SELECT unnest($keys)::UBIGINT AS key) USING (key)",
+        {"paths": [str(path) for path in paths], "keys": list(keys)},
+    )
+    return dict(found.fetchall())
+
+
+def plain(table: pa.Table) -> list[str]:
+    """The columns of a delta that are not worth compressing: keys and sums."""
+    return [
+        name
+        for name in table.column_names
+        if name == "key" or name.partition(":")[0].removeprefix("covariate_") in ("sum", "rest")
+    ]
 
 
 def long_rows(table: pa.Table) -> pa.Table:
@@ -173,8 +223,8 @@ def long_rows(table: pa.Table) -> pa.Table:
         columns = {
             "metric": pa.array([metric] * len(table), pa.string()),
             "n": table["n"] if everything else table[f"count:{metric}"],
-            "sum": table["n"].cast(pa.float64()) if everything else table[f"sum:{metric}"],
-            "covariate_sum": table[f"covariate_sum:{metric}"].fill_null(0.0) if known else zeros,
+            "sum": table["n"].cast(pa.float64()) if everything else _both(table, "", metric),
+            "covariate_sum": _both(table, "covariate_", metric).fill_null(0.0) if known else zeros,
             "covariate_n": table[f"covariate_count:{metric}"] if known else none,
         }
         rows = keys
@@ -184,17 +234,24 @@ def long_rows(table: pa.Table) -> pa.Table:
     return pa.concat_tables(tables).select(LONG)
 
 
+def _both(table: pa.Table, of: str, metric: str) -> pa.ChunkedArray:
+    import pyarrow.compute as pc
+
+    return pc.add(table[f"{of}sum:{metric}"], table[f"{of}rest:{metric}"])
+
+
 def _kept(sums: str, bits: int, metric: str, *, of: str = "") -> list[str]:
-    scale = repr(2.0**-bits)
     return [
-        f"{sums}::DOUBLE * {scale} AS {_named(f'{of}sum', metric)}",
-        f"({sums} - {sums}::DOUBLE::HUGEINT)::DOUBLE * {scale} AS {_named(f'{of}rest', metric)}",
+        f"(({sums})::HUGEINT >> {SPLIT})::DOUBLE * {2.0 ** (SPLIT - bits)!r} AS {_named(f'{of}sum', metric)}",
+        f"(({sums})::HUGEINT & {2**SPLIT - 1})::DOUBLE * {2.0**-bits!r} AS {_named(f'{of}rest', metric)}",
     ]
 
 
 def _whole(metric: str, bits: int, *, of: str = "") -> str:
     scale = repr(2.0**bits)
-    return " + ".join(f"({_named(f'{of}{name}', metric)} * {scale})::HUGEINT" for name in ("sum", "rest"))
+    return " + ".join(
+        f"(sum({_named(f'{of}{name}', metric)}) * {scale})::HUGEINT" for name in ("sum", "rest")
+    )
 
 
 def _named(figure: str, metric: str) -> str:

@@ -270,7 +270,7 @@ def _mixed(connection: duckdb.DuckDBPyConnection, rows: SessionRows) -> Iterator
 def _crossing(connection: duckdb.DuckDBPyConnection, codes: Codes) -> dict[str, tuple[str, ...]]:
     per_arm = len(codes.phases) * len(codes.segments)
     rows = connection.execute(
-        f"SELECT session_id, list_sort(list(DISTINCT code // {per_arm})) AS arms FROM several "
+        f"SELECT session_id::VARCHAR, list_sort(list(DISTINCT code // {per_arm})) AS arms FROM several "
         "GROUP BY session_id HAVING len(arms) > 1 ORDER BY session_id"
     ).fetchall()
     return {session: tuple(codes.arms[arm] for arm in arms) for session, arms in rows}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kenshin.experiments.deltas import SCHEMA, delta_of_files
+from kenshin.experiments.deltas import ENGINE, SCHEMA, delta_of_files, plain
 from kenshin.experiments.footers import Footers
 from kenshin.experiments.units import Extent, Units
 from kenshin.lake import Lake
@@ -56,7 +56,7 @@ def session_day(
     """What is known of a day: from its delta in the partition `target` if that is up to date, else from its footers."""
     fresh = SessionDay(observed, Extent(), None)
     before = read_manifest(lake, target)
-    if before is not None and made_of(before, {**fresh.inputs, UNITS: before.inputs.get(UNITS, "")}, SCHEMA):
+    if before is not None and made_of(before, _made_of(fresh, before.inputs.get(UNITS, "")), SCHEMA):
         if not before.parts:
             return SessionDay(observed, Extent(), before)
         with local_parts(lake, [before]) as paths:
@@ -88,11 +88,20 @@ def keep_delta(
         with local_parts(lake, [day.observed]) as paths:
             table = delta_of_files(connection, paths, day.extent, wanted)
         parts = [
-            ("parquet", encode(table, schema=SCHEMA, sort_by=())),
+            (
+                "parquet",
+                encode(table, schema=SCHEMA, sort_by=(), distinct=["session_id"], plain=plain(table)),
+            ),
             ("json", as_json(day.extent.as_dict())),
         ]
-    made = publish(lake, target, parts, schema=SCHEMA, inputs={**day.inputs, UNITS: wanted.text})
+    made = publish(lake, target, parts, schema=SCHEMA, inputs=_made_of(day, wanted.text))
     return SessionDay(day.observed, day.extent, made)
+
+
+def _made_of(day: SessionDay, units: str) -> dict[str, str]:
+    import duckdb
+
+    return {**day.inputs, UNITS: units, ENGINE: f"duckdb {duckdb.__version__}"}
 
 
 def with_ending(paths: Sequence[Path], ending: str) -> list[Path]:
