@@ -23,8 +23,15 @@
 - `values`: each session's latencies, for quantiles.
 - `sufficient`: statistics by arm, phase, segment and metric.
 - `stats`: the mathematics.
-- `analysis`: statistics to figures, a test, and a recommendation.
+- `analysis`: statistics to figures, a test, and a recommendation; `figures`: what these are.
+- `policy`: by what rules an experiment is judged, and who carries a verdict out.
+- `estimates`, `guardrails`, `exploration`, `ratio_check`, `validity`, `stopping`, `forecast`: what a night tests.
+- `assessment`: all of that, of statistics in memory.
+- `decision`: one table from an assessment to a verdict; `situation`: what it asks about.
+- `looks`: what each night saw and decided, in the ledger; `judging`: assess, look, decide.
 - `report`: the analysis with what a reader needs to judge it, as the lake keeps it.
+- `proposal`, `question`: a verdict as a question to a person, and its words; `promotion`: what an answer comes to.
+- `conclusion`: an experiment ended, or an arm taken back, exactly once; `chronicle`: all that happened, in words.
 - `night`: what the tasks of the nightly DAG call.
 - `tester`: the proof of concept's face over registry and store.
 - `api`: all of it, bound to the process's current runtime.
