@@ -383,16 +383,9 @@ def test_a_day_collected_twice_in_two_orders_with_late_rows_gives_the_same_bytes
         for arrived in arrivals:
             write(runtime.observations, arrived)
             work(runtime, experiment, zone)
-            item = {"experiment_id": "exp", "through_day": THROUGH.isoformat()}
-            night.analyse(
-                runtime.experiments,
-                runtime.ledger,
-                runtime.lake,
-                runtime.recorder,
-                item,
-                zone=zone,
-                at=runtime.clock(),
-            )
+        item = {"experiment_id": "exp", "through_day": THROUGH.isoformat()}
+        ports = (runtime.experiments, runtime.ledger, runtime.lake, runtime.recorder)
+        night.analyse(*ports, item, zone=zone, at=runtime.clock())
         bodies.append(published(runtime))
     assert {key.partition("/")[0] for key in bodies[0]} == {
         "observations",
@@ -400,6 +393,7 @@ def test_a_day_collected_twice_in_two_orders_with_late_rows_gives_the_same_bytes
         "values",
         "statistics",
         "reports",
+        "looks",
     }
     assert bodies[0] == bodies[1]
     report = read_report(twice.lake, "exp", THROUGH)
