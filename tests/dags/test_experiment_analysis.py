@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from verdicts import publish_verdict
 
 from kenshin.experiments.report import read_report, report_days
 from kenshin.runtime import Runtime
@@ -63,12 +64,15 @@ def test_a_rerun_leaves_the_report_as_it_is_byte_for_byte(home, load_dag):
             path: path.read_bytes() for path in (home.settings.home / "lake").rglob("*.*") if path.is_file()
         }
 
+    from airflow.models.dagrun import DagRun
+
     assert run(load_dag).state == "success"
-    before = files()
-    assert (
-        run(load_dag, logical_date=datetime(2026, 11, 20, tzinfo=UTC), through_day="2026-11-14").state
-        == "success"
-    )
+    before, asked = files(), [each.run_id for each in DagRun.find(dag_id="promote_experiment")]
+    assert any(run_id.startswith("star-class-size__2026-11-14__") for run_id in asked)
+    again = run(load_dag, logical_date=datetime(2026, 11, 20, tzinfo=UTC), through_day="2026-11-14")
+    assert again.state == "success"
+    assert {each.task_id: each.state for each in again.get_task_instances()}["ask"] == "skipped"
+    assert [each.run_id for each in DagRun.find(dag_id="promote_experiment")] == asked
     assert files() == before
 
 
@@ -97,3 +101,19 @@ def test_bad_conf_fails_the_run_at_its_first_task(home, load_dag, conf):
     assert finished.state == "failed"
     assert states["plan"] == "failed"
     assert report_days(home.lake, "star-class-size") == []
+
+
+@pytest.mark.parametrize("backfilled", [False, True])
+def test_a_verdict_is_asked_about_and_a_backfill_asks_nobody(home, load_dag, backfilled, monkeypatch):
+    experiment = home.experiments.get("star-class-size").value
+    publish_verdict(home.lake, experiment, LAST_DAY, "promote")
+    asking = load_dag("experiment_analysis").get_task("questions").python_callable
+    monkeypatch.setitem(asking.__globals__, "is_backfill", lambda: backfilled)
+
+    night = {"experiment_id": "star-class-size", "day": LAST_DAY.isoformat(), "published": True}
+    asked = asking([night])
+
+    if backfilled:
+        assert asked == []
+    else:
+        assert asked[0]["trigger_run_id"].startswith("star-class-size__2026-11-14__")

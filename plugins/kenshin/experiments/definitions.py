@@ -23,6 +23,7 @@ from kenshin.experiments.assignment import (
     versioner,
 )
 from kenshin.experiments.experiment import CONTROL, Experiment
+from kenshin.experiments.lifetime import working
 from kenshin.experiments.store import ExperimentStore
 from kenshin.ports import Versioned
 
@@ -251,7 +252,8 @@ def _keep_fresh(cache: weakref.ref[Definitions], stop: threading.Event) -> None:
         held = cache()
         if held is None:
             return
-        held.refresh()
+        with working():
+            held.refresh()
         pause_s = held._pause_s()
         del held
         if stop.wait(pause_s):

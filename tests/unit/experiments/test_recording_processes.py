@@ -306,3 +306,42 @@ def test_a_kill_costs_at_most_the_unflushed_tail(tmp_path, store, bound_s, batch
     if store != "well":
         assert 0 < stats.adopted == len(found)
     assert not list((tmp_path / "spill").glob("*"))
+
+
+def test_a_fork_waits_for_background_work_but_not_for_ever(tmp_path):
+    """A module that a thread is importing, or a lock of SQLite's, would stay locked in the child."""
+    script = """
+    import threading, time
+    from kenshin.experiments import lifetime
+
+    busy, done = threading.Event(), threading.Event()
+
+    def work(seconds):
+        with lifetime.working():
+            busy.set()
+            time.sleep(seconds)
+            done.set()
+
+    def forked_after(seconds):
+        busy.clear(), done.clear()
+        thread = threading.Thread(target=work, args=(seconds,))
+        thread.start()
+        busy.wait()
+        began = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            with lifetime.working():
+                os._exit(0 if done.is_set() else 1)
+        waited = time.monotonic() - began
+        was_done = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        thread.join()
+        return was_done, waited
+
+    lifetime.FORK_WAITS_S = 5.0
+    was_done, waited = forked_after(0.3)
+    assert was_done and waited < 5.0, waited
+    lifetime.FORK_WAITS_S = 0.2
+    was_done, waited = forked_after(2.0)
+    assert not was_done and waited < 2.0, waited
+    """
+    run(tmp_path, script)
