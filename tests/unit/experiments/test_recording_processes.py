@@ -224,7 +224,7 @@ def test_four_workers_of_gunicorn_count_exactly(tmp_path, options):
         with ThreadPoolExecutor(16) as clients:
             served = list(clients.map(request, [f"r-{number}" for number in range(1000)]))
         server.terminate()
-        assert server.wait(60) == 0, (tmp_path / "gunicorn.log").read_text()
+        assert server.wait(15) == 0, (tmp_path / "gunicorn.log").read_text()
     finally:
         server.kill()
         server.wait()
