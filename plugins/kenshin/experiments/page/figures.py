@@ -1,0 +1,242 @@
+"""The charts of a report, drawn twice: for a wide page, and for a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kenshin.charts.effect import effect
+from kenshin.charts.forest import forest
+from kenshin.charts.guardrails import guardrails
+from kenshin.charts.sessions import sessions
+from kenshin.charts.svg import as_svg
+from kenshin.charts.theme import STYLED
+from kenshin.experiments.page.numbers import interval, signed, signed_percent
+from kenshin.experiments.page.words import named
+
+if TYPE_CHECKING:
+    import altair as alt
+
+WIDE, NARROW = 640, 290
+NORMAL_95 = 1.96
+LABELLED = 170
+"""Charts with a label a row give so much of their width to the labels; on a phone 60 less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A chart with its words.
+
+    Args:
+        title: what it is.
+        caption: how to read it.
+        wide: as SVG, for a screen or paper.
+        narrow: as SVG, for a phone.
+        key: names and colours, ``(property, label)``; empty where the chart needs none.
+    """
+
+    title: str
+    caption: str
+    wide: str
+    narrow: str
+    key: tuple[tuple[str, str], ...] = ()
+
+
+def figures(report: Mapping[str, Any]) -> list[Figure]:
+    """Every chart for which the report has figures."""
+    return [
+        *_effects(report),
+        *_sessions(report),
+        *_guardrails(report),
+        *_segments(report),
+        *_phases(report),
+    ]
+
+
+def _drawn(
+    name: str, words: str, chart: Callable[[int], alt.LayerChart | alt.VConcatChart], *, labels: int = 0
+) -> tuple[str, str]:
+    wide = as_svg(chart(WIDE - labels), STYLED, name=f"{name}-wide", words=words)
+    narrow = as_svg(chart(NARROW - max(0, labels - 60)), STYLED, name=f"{name}-narrow", words=words)
+    return wide, narrow
+
+
+def _effects(report: Mapping[str, Any]) -> Iterator[Figure]:
+    horizon = report["plan"]["horizon_nights"]
+    for place, each in enumerate(report["primary"]):
+        rows = [look for look in report["looks"] if look["arm"] == each["arm"]]
+        if not rows:
+            continue
+        last = rows[-1]
+        words = (
+            f"Difference in score of {each['arm']} over {len(rows)} nights; on night {last['night']} "
+            f"{signed(last['estimate'])}, interval {interval(last['ci_low'], last['ci_high'])}."
+        )
+        wide, narrow = _drawn(
+            f"effect-{place}", words, lambda width, rows=rows: effect(rows, horizon=horizon, theme=STYLED, width=width)
+        )
+        yield Figure(
+            f"The difference, night by night: {named(report, each['arm'])}",
+            "In the grey zone chance could explain the difference. A point outside it decides; its bar, the interval "
+            "that stays true however often one looks, then leaves zero out.",
+            wide,
+            narrow,
+        )
+
+
+def _sessions(report: Mapping[str, Any]) -> Iterator[Figure]:
+    rows = session_rows(report)
+    if not rows:
+        return
+    horizon = report["plan"]["horizon_nights"]
+    held = report["mismatch"]["held"]
+    words = "Sessions by arm until each night: " + ", ".join(
+        f"{arm} {seen:,}" for arm, seen in report["mismatch"]["observed"].items()
+    )
+    wide, narrow = _drawn("sessions", words, lambda width: sessions(rows, horizon=horizon, theme=STYLED, width=width))
+    caption = "Above, the scored sessions of each arm; below, the candidates' shares beside the expected ones (dashed). "
+    yield Figure(
+        "Sessions by arm",
+        caption
+        + (
+            "They are not divided as assigned, so nothing is decided until that is explained."
+            if held
+            else "They are divided as assigned."
+        ),
+        wide,
+        narrow,
+        key=tuple((f"--arm-{_place(place)}", named(report, arm["arm"])) for place, arm in enumerate(report["arms"])),
+    )
+
+
+def session_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The scored sessions of every arm until each night, from the looks."""
+    control, expected = report["arms"][0]["arm"], report["mismatch"]["expected"]
+    nights: dict[int, dict[str, int]] = {}
+    for look in report["looks"]:
+        seen = nights.setdefault(look["night"], {control: look["control_sessions"]})
+        seen[look["arm"]] = look["sessions"] - look["control_sessions"]
+    rows = []
+    for night, seen in sorted(nights.items()):
+        whole, due = sum(seen.values()), sum(expected[arm] for arm in seen)
+        rows += [
+            {
+                "night": night,
+                "arm": arm,
+                "sessions": found,
+                "share": found / whole if whole else 0.0,
+                "expected": expected[arm] / due,
+            }
+            for arm, found in seen.items()
+        ]
+    return rows
+
+
+def _guardrails(report: Mapping[str, Any]) -> Iterator[Figure]:
+    rows = guardrail_rows(report)
+    if not rows:
+        return
+    words = "Changes of the guarded figures: " + "; ".join(
+        f"{row['label']} {signed_percent(row['delta_relative'])}, {row['outcome']}" for row in rows
+    )
+    wide, narrow = _drawn(
+        "guardrails", words, lambda width: guardrails(rows, theme=STYLED, width=width), labels=LABELLED
+    )
+    yield Figure(
+        "Guardrails",
+        "What the candidate must not harm. The red mark is where harm begins: an interval that stays on the side of "
+        "zero passes, one that lies beyond the mark harms, one that crosses it is undecided.",
+        wide,
+        narrow,
+        key=(("--good", "passes"), ("--undecided", "undecided"), ("--bad", "harmed")),
+    )
+
+
+def guardrail_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The guardrails with the margin on the side on which harm lies."""
+    worse = {each["metric"]: each["worse"] for each in report["policy"]["guardrails"]}
+    several = len({row["arm"] for row in report["guardrails"]}) > 1
+    return [
+        {
+            **row,
+            "label": f"{row['metric']}, {row['arm']}" if several else row["metric"],
+            "margin": row["margin"] if worse[row["metric"]] == "higher" else -row["margin"],
+        }
+        for row in report["guardrails"]
+    ]
+
+
+def _segments(report: Mapping[str, Any]) -> Iterator[Figure]:
+    for place, each in enumerate(report["primary"]):
+        rows = [
+            {**row, "label": row["segment"] or "without a segment"}
+            for row in report["segments"]
+            if row["arm"] == each["arm"]
+        ]
+        yield from _forest(
+            report,
+            f"segments-{place}",
+            each,
+            sorted(rows, key=lambda row: (-row["sessions"], row["label"])),
+            f"By segment: {named(report, each['arm'])}",
+            "For ideas, not for decisions: with many segments some look special by chance alone. Each square is one "
+            "segment, the larger the more sessions; the diamond is all of them together.",
+        )
+
+
+def _phases(report: Mapping[str, Any]) -> Iterator[Figure]:
+    for place, each in enumerate(report["primary"]):
+        rows = [_phase(row) for row in each["by_phase"]]
+        if len(rows) < 2:
+            continue
+        yield from _forest(
+            report,
+            f"phases-{place}",
+            each,
+            rows,
+            f"By phase: {named(report, each['arm'])}",
+            "A phase begins where the shares or a prompt changed. The phases are compared within themselves and put "
+            "together by their sessions, so that a change of shares cannot pass for an effect.",
+        )
+
+
+def _phase(row: Mapping[str, Any]) -> dict[str, Any]:
+    delta, half = row["delta"], None if row["se"] is None else NORMAL_95 * row["se"]
+    return {
+        "label": f"phase {row['phase']}",
+        "sessions": row["sessions_a"] + row["sessions_b"],
+        "delta": delta,
+        "ci_low": None if delta is None or half is None else delta - half,
+        "ci_high": None if delta is None or half is None else delta + half,
+    }
+
+
+def _forest(
+    report: Mapping[str, Any],
+    name: str,
+    each: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    title: str,
+    caption: str,
+) -> Iterator[Figure]:
+    if each["delta"] is None or not any(row["delta"] is not None for row in rows):
+        return
+    looks = [look for look in report["looks"] if look["arm"] == each["arm"]]
+    whole = {
+        "label": "all sessions",
+        "sessions": looks[-1]["sessions"] if looks else sum(row["sessions"] for row in rows),
+        "delta": each["delta"],
+        "ci_low": each["ci_low"],
+        "ci_high": each["ci_high"],
+    }
+    words = f"{title}: " + "; ".join(f"{row['label']} {signed(row['delta'])}" for row in rows)
+    wide, narrow = _drawn(
+        name, words, lambda width: forest(rows, whole=whole, theme=STYLED, width=width), labels=LABELLED
+    )
+    yield Figure(title, caption, wide, narrow)
+
+
+def _place(place: int) -> int:
+    others = len(STYLED.arms) - 1
+    return 0 if place == 0 else 1 + (place - 1) % others
