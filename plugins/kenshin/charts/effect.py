@@ -62,13 +62,13 @@ def effect(
         .mark_rule(aria=False, color=theme.muted, strokeWidth=1)
         .encode(y="zero:Q")
     )
-    line, others = theme.arms[1], "datum.decisive ? 'yes' : 'no'"
+    line = theme.arms[1]
     intervals = bounded.mark_rule(color=line, strokeWidth=2, opacity=0.55, clip=True).encode(
         y="ci_low:Q", y2="ci_high:Q", description="words:N"
     )
     path = base.mark_line(aria=False, color=line, strokeWidth=2, clip=True).encode(y=y)
     points = (
-        base.transform_calculate(filled=others)
+        base.transform_calculate(filled="datum.decisive ? 'yes' : 'no'")
         .mark_point(color=line, size=58, opacity=1, clip=True)
         .encode(
             y=y,
@@ -78,7 +78,12 @@ def effect(
             description="words:N",
         )
     )
-    return alt.layer(zone, *edges, zero, intervals, path, points).properties(width=width, height=height)
+    newest = (
+        base.transform_filter(f"datum.night == {rows[-1]['night']}")
+        .mark_text(align="left", dx=8, fontSize=12, fontWeight="bold", color=theme.ink, aria=False)
+        .encode(y=y, text="figure:N")
+    )
+    return alt.layer(zone, *edges, zero, intervals, path, points, newest).properties(width=width, height=height)
 
 
 def _drawn(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,6 +99,7 @@ def _drawn(row: Mapping[str, Any]) -> dict[str, Any]:
         "limit": limit,
         "below": None if limit is None else -limit,
         "decisive": decides and not low <= 0 <= high,
+        "figure": f"{row['estimate']:+.3g}".replace("-", "−"),
         "words": f"Night {row['night']} ({row['day']}): {row['estimate']:+.3g}{interval}",
     }
 

@@ -12,6 +12,9 @@ from kenshin.charts.theme import PRINTED, Theme
 if TYPE_CHECKING:
     import altair as alt
 
+LABELLED = 150
+"""So wide is the column of labels; on a phone a third of the chart."""
+
 ROW = 34
 TITLE = "worse   ←   difference from control   →   better"
 LONGEST = 24
@@ -23,7 +26,7 @@ def forest(
     *,
     whole: Mapping[str, Any],
     theme: Theme = PRINTED,
-    width: int = 520,
+    width: int = 640,
     title: str = TITLE,
 ) -> alt.LayerChart:
     """Parts of a whole, by their own estimates.
@@ -33,11 +36,12 @@ def forest(
             ``ci_high``; None where a part is too small to be estimated.
         whole: the same figures of the whole, drawn last and as a guide through all rows.
         theme: its colours.
-        width: of the plot, in pixels.
+        width: of labels and plot together, in pixels.
         title: of the horizontal axis.
     """
     import altair as alt
 
+    labelled = min(LABELLED, width // 3)
     parts = [row for row in rows if row["delta"] is not None]
     shown = [_drawn(row, "part") for row in parts] + [_drawn(whole, "whole")]
     most = max(1, *(row["sessions"] for row in shown))
@@ -46,7 +50,7 @@ def forest(
         values=[{**row, "place": place, "weight": row["sessions"] / most} for place, row in enumerate(shown)]
     )
     labels = f"{json.dumps([row['label'] for row in shown])}[datum.value]"
-    axis = alt.Axis(domain=False, ticks=False, labelExpr=labels, labelLimit=150, labelPadding=10)
+    axis = alt.Axis(domain=False, ticks=False, labelExpr=labels, labelAlign="left", labelLimit=labelled - 8, labelPadding=labelled)
     y = alt.Y("place:O", title=None, scale=alt.Scale(paddingOuter=0.3), axis=axis)
     base = alt.Chart(data).encode(y=y)
     x = alt.X("delta:Q", title=title, scale=alt.Scale(nice=True, zero=True), axis=alt.Axis(tickCount=6))
@@ -70,7 +74,7 @@ def forest(
         size=alt.Size("weight:Q", scale=alt.Scale(domain=[0, 1], range=[30, 190]), legend=None),
         description="words:N",
     )
-    return alt.layer(*guides, intervals, points).properties(width=width, height=ROW * len(shown) + 8)
+    return alt.layer(*guides, intervals, points).properties(width=width - labelled, height=ROW * len(shown) + 8)
 
 
 def _drawn(row: Mapping[str, Any], kind: str) -> dict[str, Any]:

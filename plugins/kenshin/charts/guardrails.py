@@ -10,12 +10,15 @@ from kenshin.charts.theme import PRINTED, Theme
 if TYPE_CHECKING:
     import altair as alt
 
+LABELLED = 150
+"""So wide is the column of labels; on a phone a third of the chart."""
+
 ROW = 38
 OUTCOMES = ("passes", "undecided", "harmed")
 
 
 def guardrails(
-    rows: Sequence[Mapping[str, Any]], *, theme: Theme = PRINTED, width: int = 520
+    rows: Sequence[Mapping[str, Any]], *, theme: Theme = PRINTED, width: int = 640
 ) -> alt.LayerChart:
     """One row a guarded figure: its interval, and where harm begins.
 
@@ -23,17 +26,18 @@ def guardrails(
         rows: ``label``, ``delta_relative``, ``ci_low``, ``ci_high`` (shares of control's figure; None where there is no
             estimate), ``margin`` (with its sign: where harm begins) and ``outcome`` (passes, undecided or harmed).
         theme: its colours.
-        width: of the plot, in pixels.
+        width: of labels and plot together, in pixels.
     """
     import altair as alt
 
+    labelled = min(LABELLED, width // 3)
     data = alt.InlineData(values=[_drawn(row) for row in rows])
     y = alt.Y(
         "label:N",
         sort=[row["label"] for row in rows],
         title=None,
         scale=alt.Scale(paddingOuter=0.2),
-        axis=alt.Axis(domain=False, ticks=False, labelLimit=150, labelPadding=10),
+        axis=alt.Axis(domain=False, ticks=False, labelAlign="left", labelLimit=labelled - 8, labelPadding=labelled),
     )
     ends = [0.0, *(1.3 * row["margin"] for row in rows)]
     ends += [row[end] for row in rows for end in ("ci_low", "ci_high") if row[end] is not None]
@@ -59,7 +63,7 @@ def guardrails(
         x=alt.X("ci_low:Q"), x2="ci_high:Q", color=colour
     )
     points = estimated.mark_point(filled=True, size=80, opacity=1).encode(x=x, color=colour, description="words:N")
-    return alt.layer(zero, margins, intervals, points).properties(width=width, height=ROW * len(rows) + 8)
+    return alt.layer(zero, margins, intervals, points).properties(width=width - labelled, height=ROW * len(rows) + 8)
 
 
 def _drawn(row: Mapping[str, Any]) -> dict[str, Any]:

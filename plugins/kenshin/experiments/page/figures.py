@@ -13,15 +13,15 @@ from kenshin.charts.sessions import sessions
 from kenshin.charts.svg import as_svg
 from kenshin.charts.theme import STYLED
 from kenshin.experiments.page.numbers import interval, signed, signed_percent
-from kenshin.experiments.page.words import named
+from kenshin.experiments.page.words import estimated, named
 
 if TYPE_CHECKING:
     import altair as alt
 
-WIDE, NARROW = 640, 290
+WIDE, NARROW = 690, 280
+"""Widths of the plots, their axes left out, in pixels."""
+
 NORMAL_95 = 1.96
-LABELLED = 170
-"""Charts with a label a row give so much of their width to the labels; on a phone 60 less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +55,16 @@ def figures(report: Mapping[str, Any]) -> list[Figure]:
 
 
 def _drawn(
-    name: str, words: str, chart: Callable[[int], alt.LayerChart | alt.VConcatChart], *, labels: int = 0
+    name: str, words: str, chart: Callable[[int], alt.LayerChart | alt.VConcatChart]
 ) -> tuple[str, str]:
-    wide = as_svg(chart(WIDE - labels), STYLED, name=f"{name}-wide", words=words)
-    narrow = as_svg(chart(NARROW - max(0, labels - 60)), STYLED, name=f"{name}-narrow", words=words)
+    wide = as_svg(chart(WIDE), STYLED, name=f"{name}-wide", words=words)
+    narrow = as_svg(chart(NARROW), STYLED, name=f"{name}-narrow", words=words)
     return wide, narrow
 
 
 def _effects(report: Mapping[str, Any]) -> Iterator[Figure]:
     horizon = report["plan"]["horizon_nights"]
-    for place, each in enumerate(report["primary"]):
+    for place, each in enumerate(estimated(report)):
         rows = [look for look in report["looks"] if look["arm"] == each["arm"]]
         if not rows:
             continue
@@ -140,13 +140,11 @@ def _guardrails(report: Mapping[str, Any]) -> Iterator[Figure]:
     words = "Changes of the guarded figures: " + "; ".join(
         f"{row['label']} {signed_percent(row['delta_relative'])}, {row['outcome']}" for row in rows
     )
-    wide, narrow = _drawn(
-        "guardrails", words, lambda width: guardrails(rows, theme=STYLED, width=width), labels=LABELLED
-    )
+    wide, narrow = _drawn("guardrails", words, lambda width: guardrails(rows, theme=STYLED, width=width))
     yield Figure(
         "Guardrails",
-        "What the candidate must not harm. The red mark is where harm begins: an interval that stays on the side of "
-        "zero passes, one that lies beyond the mark harms, one that crosses it is undecided.",
+        "What must not get worse. Harm begins at the red mark: an interval short of it passes, one beyond it harms, and "
+        "one across it is undecided.",
         wide,
         narrow,
         key=(("--good", "passes"), ("--undecided", "undecided"), ("--bad", "harmed")),
@@ -168,7 +166,7 @@ def guardrail_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _segments(report: Mapping[str, Any]) -> Iterator[Figure]:
-    for place, each in enumerate(report["primary"]):
+    for place, each in enumerate(estimated(report)):
         rows = [
             {**row, "label": row["segment"] or "without a segment"}
             for row in report["segments"]
@@ -180,13 +178,13 @@ def _segments(report: Mapping[str, Any]) -> Iterator[Figure]:
             each,
             sorted(rows, key=lambda row: (-row["sessions"], row["label"])),
             f"By segment: {named(report, each['arm'])}",
-            "For ideas, not for decisions: with many segments some look special by chance alone. Each square is one "
-            "segment, the larger the more sessions; the diamond is all of them together.",
+            "For ideas, not for decisions: among many segments some look special by chance alone. A square is a "
+            "segment with its 95 % interval, the larger the more sessions; the diamond is all of them, with tonight's.",
         )
 
 
 def _phases(report: Mapping[str, Any]) -> Iterator[Figure]:
-    for place, each in enumerate(report["primary"]):
+    for place, each in enumerate(estimated(report)):
         rows = [_phase(row) for row in each["by_phase"]]
         if len(rows) < 2:
             continue
@@ -220,21 +218,26 @@ def _forest(
     title: str,
     caption: str,
 ) -> Iterator[Figure]:
-    if each["delta"] is None or not any(row["delta"] is not None for row in rows):
+    if not any(row["delta"] is not None for row in rows):
         return
     looks = [look for look in report["looks"] if look["arm"] == each["arm"]]
     whole = {
         "label": "all sessions",
         "sessions": looks[-1]["sessions"] if looks else sum(row["sessions"] for row in rows),
         "delta": each["delta"],
-        "ci_low": each["ci_low"],
-        "ci_high": each["ci_high"],
+        **_whole_interval(each),
     }
     words = f"{title}: " + "; ".join(f"{row['label']} {signed(row['delta'])}" for row in rows)
-    wide, narrow = _drawn(
-        name, words, lambda width: forest(rows, whole=whole, theme=STYLED, width=width), labels=LABELLED
-    )
+    wide, narrow = _drawn(name, words, lambda width: forest(rows, whole=whole, theme=STYLED, width=width))
     yield Figure(title, caption, wide, narrow)
+
+
+def _whole_interval(each: Mapping[str, Any]) -> dict[str, float]:
+    """The interval of the night; a plain one where the look could not decide."""
+    if each["ci_low"] is not None:
+        return {"ci_low": each["ci_low"], "ci_high": each["ci_high"]}
+    half = NORMAL_95 * each["se"]
+    return {"ci_low": each["delta"] - half, "ci_high": each["delta"] + half}
 
 
 def _place(place: int) -> int:

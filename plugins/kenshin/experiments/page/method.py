@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kenshin.experiments.page.numbers import NONE, percent, plain
+from kenshin.experiments.page.words import estimated
 
 SPENDING = {"obrien_fleming": "O'Brien-Fleming type", "pocock": "Pocock type"}
 
@@ -52,7 +53,7 @@ def _rules(report: Mapping[str, Any]) -> str:
 
 def _estimate(report: Mapping[str, Any]) -> str:
     said = ["Ratio of sums over sessions, with the delta method's variance; stratified by phase"]
-    sharpened = [each["cuped"] for each in report["primary"] if each["cuped"]]
+    sharpened = [each["cuped"] for each in estimated(report) if each["cuped"]]
     if sharpened:
         said.append(
             f"sharpened by a covariate known before exposure (CUPED), variance less by "

@@ -39,8 +39,12 @@ def signed_percent(value: float | None, places: int = 1) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """From where to where."""
-    return NONE if low is None or high is None else f"{signed(low)} to {signed(high)}"
+    """From where to where, both to as many places as the larger one needs."""
+    if low is None or high is None:
+        return NONE
+    largest = max(abs(low), abs(high))
+    places = max(0, 2 - math.floor(math.log10(largest))) if largest else 0
+    return " to ".join(f"{end:+,.{min(places, 10)}f}".replace("-", "−") for end in (low, high))
 
 
 def percent_interval(low: float | None, high: float | None) -> str:

@@ -17,6 +17,7 @@ from kenshin.experiments.page.numbers import (
     signed,
     signed_percent,
 )
+from kenshin.experiments.page.words import estimated
 
 CROSSING_SHOWN = 20
 
@@ -101,7 +102,7 @@ def _comparisons(report: Mapping[str, Any]) -> Table:
                 signed(each["session_mean_delta"]),
                 "contradict" if each["disagreement"] else "agree",
             )
-            for each in report["primary"]
+            for each in estimated(report)
         ],
         "The interval stays true however often one looks. The mean of sessions weighs every session alike; the "
         "difference weighs every observation alike.",

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kenshin.experiments.page.numbers import NONE, count, interval, percent, plain, signed, signed_percent
+from kenshin.experiments.page.numbers import (
+    count,
+    interval,
+    percent,
+    percent_interval,
+    plain,
+    signed,
+    signed_percent,
+)
 
 Tone = Literal["good", "bad", "waiting", "neutral"]
 
@@ -63,7 +71,7 @@ def summary(report: Mapping[str, Any]) -> Summary:
         headline=headline,
         tone=tone,
         words=decision["words"],
-        why=tuple(decision["reasons"]),
+        why=tuple(f"{each[:1].upper()}{each[1:]}" for each in decision["reasons"]),
         sure=_sure(report, lead),
         next=_next(report),
         tiles=_tiles(report, lead),
@@ -72,8 +80,14 @@ def summary(report: Mapping[str, Any]) -> Summary:
 
 def leading(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The comparison that the decision is about, else the first; None where nothing could be compared."""
-    about = [each for each in report["primary"] if each["arm"] == report["decision"]["arm"]]
-    return next(iter([*about, *report["primary"]]), None)
+    compared = estimated(report)
+    about = [each for each in compared if each["arm"] == report["decision"]["arm"]]
+    return next(iter([*about, *compared]), None)
+
+
+def estimated(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The comparisons that have an estimate."""
+    return [each for each in report["primary"] if each["delta"] is not None]
 
 
 def named(report: Mapping[str, Any], arm: str) -> str:
@@ -83,54 +97,44 @@ def named(report: Mapping[str, Any], arm: str) -> str:
 
 
 def _sure(report: Mapping[str, Any], lead: Mapping[str, Any] | None) -> tuple[str, ...]:
-    policy, decision = report["policy"], report["decision"]
+    alpha, verdict = report["policy"]["alpha"], report["decision"]["verdict"]
     said = [
-        f"Looked at every night, these rules find a difference where there is none in at most "
-        f"{percent(policy['alpha'], 0)} of experiments."
+        f"Looked at every night, these rules find a difference where there is none in at most {percent(alpha, 0)} "
+        "of experiments."
     ]
-    if lead is not None and lead["z"] is not None:
-        distance = f"{named(report, lead['arm'])} is {plain(abs(lead['z']))} standard errors from no difference"
+    if lead is not None and lead["boundary"] is not None:
         said.append(
-            f"{distance}; it is too early for a decision."
-            if lead["boundary"] is None
-            else f"{distance}; tonight {plain(lead['boundary'])} decide."
+            f"The true difference lies between {interval(lead['ci_low'], lead['ci_high']).replace(' to ', ' and ')}; "
+            f"that is wrong in at most {percent(alpha, 0)} of experiments, however often one looks."
         )
-    if decision["biased_upward"]:
         said.append(
-            "The experiment crossed its boundary early: the true difference is probably smaller than the estimate."
+            f"The estimate is {plain(abs(lead['z']))} standard errors from zero; tonight {plain(lead['boundary'])} decide."
         )
-    if lead is not None and lead["disagreement"]:
-        said.append("Two ways to average the scores contradict each other, so a person has to look before anything moves.")
     power = report["plan"]["conditional_power"]
-    if decision["verdict"] == "continue" and power is not None:
-        said.append(f"If the present trend holds, a decision by the last night has a chance of {percent(power, 0)}.")
+    if verdict == "continue" and power is not None:
+        said.append(f"The chance to decide by the last night is about {percent(power, 0)}.")
+    if report["recounted"]:
+        said.append(
+            "Observations arrived after this night was decided: the figures have changed, the decision stays as recorded."
+        )
     return tuple(said)
 
 
 def _next(report: Mapping[str, Any]) -> tuple[str, ...]:
-    verdict, promotion = report["decision"]["verdict"], report["policy"]["promotion"]
-    plan, name = report["plan"], report["experiment_id"]
-    asked = ", ".join(promotion["approvers"]) or "whoever may answer there"
-    question = f"Airflow asks {asked}, for {plain(promotion['answer_within_hours'])} hours (DAG promote_experiment)."
-    silence = (
-        "Without an answer it is promoted, if nothing in the figures stands against that."
-        if promotion["on_timeout"] == "promote"
-        else "Without an answer everything stays as it is."
-    )
     control = report["arms"][0]["arm"]
-    stop = f"To end it: kenshin experiments stop {name} --winner {control}"
+    stop = f"To end it: kenshin experiments stop {report['experiment_id']} --winner {control}"
     again = "The next night looks again by itself."
+    asked = "A person is asked in Airflow (DAG promote_experiment)."
+    silence = "Without an answer nothing changes, unless the policy of the experiment says otherwise."
     return {
-        "promote": (question, silence),
-        "roll_back": ("The policy takes it back without asking.",)
-        if promotion["auto_roll_back"]
-        else (question, "Without an answer everything stays as it is."),
-        "reject": (f"Sessions are still divided among the arms. {stop}",),
+        "promote": (asked, silence),
+        "roll_back": (asked, silence),
+        "reject": (f"Until it is ended, sessions are still divided among the arms. {stop}",),
         "hold": (f"Mend what is named above. {again}",),
-        "inconclusive": (f"Decide by other reasons, or run a larger experiment. {stop}",),
+        "inconclusive": (f"Decide by other reasons, or plan a larger experiment. {stop}",),
         "extend": (again,),
-        "continue": (f"{again} The plan ends after night {plan['horizon_nights']}.",),
-    }[verdict]
+        "continue": (f"{again} The plan ends after night {report['plan']['horizon_nights']}.",),
+    }[report["decision"]["verdict"]]
 
 
 def _tiles(report: Mapping[str, Any], lead: Mapping[str, Any] | None) -> tuple[Tile, ...]:
@@ -150,19 +154,15 @@ def _tiles(report: Mapping[str, Any], lead: Mapping[str, Any] | None) -> tuple[T
     ]
     if lead is None:
         return tuple(tiles)
-    relative = signed_percent(lead["relative"])
-    decides = lead["boundary"] is not None
+    early = lead["boundary"] is None
+    between = "too early for an interval" if early else interval(lead["ci_low"], lead["ci_high"])
+    low, high = lead["relative_ci"] or (None, None)
     return (
+        Tile(f"Score, {lead['arm']} against {report['arms'][0]['arm']}", signed(lead["delta"]), between),
         Tile(
-            f"Score, {lead['arm']} against {report['arms'][0]['arm']}",
-            signed(lead["delta"]),
-            interval(lead["ci_low"], lead["ci_high"]) if decides else "too early for an interval",
+            "Relative to control",
+            signed_percent(lead["relative"]),
+            "too early for an interval" if early else percent_interval(low, high),
         ),
-        Tile("Relative to control", relative, _relative_note(lead)),
         *tiles,
     )
-
-
-def _relative_note(lead: Mapping[str, Any]) -> str:
-    low, high = lead["relative_ci"] or (None, None)
-    return NONE if low is None or high is None else f"{signed_percent(low)} to {signed_percent(high)}, one look"

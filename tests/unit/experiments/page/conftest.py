@@ -82,6 +82,7 @@ def report_body() -> dict[str, Any]:
         "empty_days": [],
         "inputs": {"statistics/x": "etag"},
         "report_key": "reports/experiment=star-class-size/day=2026-11-10",
+        "recounted": False,
         "crossing_sessions": 0,
         "crossing": {},
         "phases": [1, 2],
@@ -212,11 +213,5 @@ def report_body() -> dict[str, Any]:
             "minimal_effect": None,
             "winsorise": {},
             "cuped": True,
-            "promotion": {
-                "approvers": ["hana"],
-                "answer_within_hours": 72,
-                "on_timeout": "keep_running",
-                "auto_roll_back": False,
-            },
         },
     }
