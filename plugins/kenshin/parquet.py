@@ -14,18 +14,18 @@ SCHEMA_KEY = b"kenshin.schema"
 
 
 def encode(table: pa.Table, *, schema: str, sort_by: Sequence[str]) -> bytes:
-    """A table as Parquet bytes; the same rows in any order give the same bytes.
+    """A table as Parquet bytes; sorted, the same rows in any order give the same bytes.
 
     Args:
         table: the rows.
         schema: name and version, e.g. ``observations/1``.
-        sort_by: columns that order the rows totally.
+        sort_by: columns that order the rows totally; empty: the rows stay as they are.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    ordered = table.sort_by([(name, "ascending") for name in sort_by]).combine_chunks()
-    ordered = ordered.replace_schema_metadata({SCHEMA_KEY: schema.encode()})
+    ordered = table.sort_by([(name, "ascending") for name in sort_by]) if sort_by else table
+    ordered = ordered.combine_chunks().replace_schema_metadata({SCHEMA_KEY: schema.encode()})
     sink = pa.BufferOutputStream()
     pq.write_table(ordered, sink, compression="zstd", coerce_timestamps="us", write_statistics=True)
     encoded: bytes = sink.getvalue().to_pybytes()

@@ -136,6 +136,15 @@ def manifests(lake: Lake, prefix: str) -> Iterator[Manifest]:
                 yield found
 
 
+def made_of(manifest: Manifest, inputs: Mapping[str, str], schema: str) -> bool:
+    """Whether a partition was made of just these inputs, in this format, by this version of Kenshin."""
+    return (dict(manifest.inputs), manifest.schema, manifest.code_version) == (
+        dict(inputs),
+        schema,
+        code_version(),
+    )
+
+
 @contextmanager
 def local_parts(lake: Lake, manifests: Sequence[Manifest]) -> Iterator[list[Path]]:
     """Local files of all parts, in order, while the context lasts."""

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from kenshin.experiments.stats.ratio import RatioStatistics
 
 
+JUDGED = ("primary", "guardrails", "mismatch", "plan", "segments", "metrics")
+"""The report's keys that an assessment fills."""
+
+
 @dataclass(frozen=True, slots=True)
 class ArmAssessment:
     """A candidate.
