@@ -7,6 +7,6 @@
 - `guardrails`: intervals of relative changes against their margins.
 - `svg`: a chart as one piece of SVG that needs no script.
 
-A chart takes rows as a JSON reader has them and answers an Altair chart, so that whoever draws it chooses how: `svg` for
-a file, Vega for a page. Altair and the renderer load on use (extra ``charts``).
+A chart takes rows as a JSON reader has them and answers an Altair chart; who draws it chooses how: `svg` for a file,
+Vega for a page. Altair and the renderer load on use (extra ``charts``).
 """

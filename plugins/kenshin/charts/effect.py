@@ -54,7 +54,9 @@ def effect(
     bounded = base.transform_filter("isValid(datum.limit)")
     zone = bounded.mark_area(aria=False, color=theme.zone, clip=True).encode(y=alt.Y("below:Q"), y2="limit:Q")
     edges = [
-        bounded.mark_line(aria=False, color=theme.muted, strokeDash=[4, 3], strokeWidth=1.2, clip=True).encode(y=f"{edge}:Q")
+        bounded.mark_line(
+            aria=False, color=theme.muted, strokeDash=[4, 3], strokeWidth=1.2, clip=True
+        ).encode(y=f"{edge}:Q")
         for edge in ("limit", "below")
     ]
     zero = (
@@ -83,7 +85,9 @@ def effect(
         .mark_text(align="left", dx=8, fontSize=12, fontWeight="bold", color=theme.ink, aria=False)
         .encode(y=y, text="figure:N")
     )
-    return alt.layer(zone, *edges, zero, intervals, path, points, newest).properties(width=width, height=height)
+    return alt.layer(zone, *edges, zero, intervals, path, points, newest).properties(
+        width=width, height=height
+    )
 
 
 def _drawn(row: Mapping[str, Any]) -> dict[str, Any]:

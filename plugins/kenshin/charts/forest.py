@@ -50,7 +50,14 @@ def forest(
         values=[{**row, "place": place, "weight": row["sessions"] / most} for place, row in enumerate(shown)]
     )
     labels = f"{json.dumps([row['label'] for row in shown])}[datum.value]"
-    axis = alt.Axis(domain=False, ticks=False, labelExpr=labels, labelAlign="left", labelLimit=labelled - 8, labelPadding=labelled)
+    axis = alt.Axis(
+        domain=False,
+        ticks=False,
+        labelExpr=labels,
+        labelAlign="left",
+        labelLimit=labelled - 8,
+        labelPadding=labelled,
+    )
     y = alt.Y("place:O", title=None, scale=alt.Scale(paddingOuter=0.3), axis=axis)
     base = alt.Chart(data).encode(y=y)
     x = alt.X("delta:Q", title=title, scale=alt.Scale(nice=True, zero=True), axis=alt.Axis(tickCount=6))
@@ -64,7 +71,9 @@ def forest(
             (whole["delta"], {"color": theme.ink, "strokeDash": [3, 3], "strokeWidth": 1, "opacity": 0.6}),
         )
     ]
-    intervals = base.mark_rule(aria=False, strokeWidth=2, opacity=0.6).encode(x=alt.X("ci_low:Q"), x2="ci_high:Q", color=colour)
+    intervals = base.mark_rule(aria=False, strokeWidth=2, opacity=0.6).encode(
+        x=alt.X("ci_low:Q"), x2="ci_high:Q", color=colour
+    )
     points = base.mark_point(filled=True, opacity=1).encode(
         x=x,
         color=colour,
@@ -74,7 +83,9 @@ def forest(
         size=alt.Size("weight:Q", scale=alt.Scale(domain=[0, 1], range=[30, 190]), legend=None),
         description="words:N",
     )
-    return alt.layer(*guides, intervals, points).properties(width=width - labelled, height=ROW * len(shown) + 8)
+    return alt.layer(*guides, intervals, points).properties(
+        width=width - labelled, height=ROW * len(shown) + 8
+    )
 
 
 def _drawn(row: Mapping[str, Any], kind: str) -> dict[str, Any]:

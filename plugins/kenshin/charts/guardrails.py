@@ -37,7 +37,9 @@ def guardrails(
         sort=[row["label"] for row in rows],
         title=None,
         scale=alt.Scale(paddingOuter=0.2),
-        axis=alt.Axis(domain=False, ticks=False, labelAlign="left", labelLimit=labelled - 8, labelPadding=labelled),
+        axis=alt.Axis(
+            domain=False, ticks=False, labelAlign="left", labelLimit=labelled - 8, labelPadding=labelled
+        ),
     )
     ends = [0.0, *(1.3 * row["margin"] for row in rows)]
     ends += [row[end] for row in rows for end in ("ci_low", "ci_high") if row[end] is not None]
@@ -62,8 +64,12 @@ def guardrails(
     intervals = estimated.mark_rule(aria=False, strokeWidth=2.5, opacity=0.6).encode(
         x=alt.X("ci_low:Q"), x2="ci_high:Q", color=colour
     )
-    points = estimated.mark_point(filled=True, size=80, opacity=1).encode(x=x, color=colour, description="words:N")
-    return alt.layer(zero, margins, intervals, points).properties(width=width - labelled, height=ROW * len(rows) + 8)
+    points = estimated.mark_point(filled=True, size=80, opacity=1).encode(
+        x=x, color=colour, description="words:N"
+    )
+    return alt.layer(zero, margins, intervals, points).properties(
+        width=width - labelled, height=ROW * len(rows) + 8
+    )
 
 
 def _drawn(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Sessions by arm over the nights, and each candidate's share beside the one it should have."""
+"""Sessions by arm over the nights, and each candidate's share beside the assigned one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import altair as alt
 
 LEAST_SPAN = 0.05
-"""Shares are shown at least so far around the expected one: a deviation of a pupil or two shall look small."""
+"""Shares are shown at least so far around the expected one: chance alone moves them a little."""
 
 
 def sessions(
@@ -25,8 +25,8 @@ def sessions(
     """Two panels: the sessions until each night, and the candidates' shares of them.
 
     Args:
-        rows: one a night and arm, control first: ``night``, ``arm``, ``sessions`` (until then), ``share`` of the arm
-            among all sessions and ``expected``, the share it should have.
+        rows: one a night and arm, control first: ``night``, ``arm``, ``sessions`` (until then), and a candidate's
+            ``share`` beside ``expected``, the one that was assigned.
         horizon: the last planned night.
         theme: its colours.
         width: of the plots, in pixels.
@@ -46,12 +46,16 @@ def sessions(
     counted = alt.Chart(alt.InlineData(values=described)).encode(
         x=x,
         y=alt.Y(
-            "sessions:Q", title="sessions", axis=alt.Axis(tickCount=4, format=",d"), scale=alt.Scale(nice=True)
+            "sessions:Q",
+            title="sessions",
+            axis=alt.Axis(tickCount=4, format=",d"),
+            scale=alt.Scale(nice=True),
         ),
         color=colour,
     )
     upper = alt.layer(
-        counted.mark_line(aria=False, strokeWidth=2), counted.mark_point(size=28, filled=True).encode(description="words:N")
+        counted.mark_line(aria=False, strokeWidth=2),
+        counted.mark_point(size=28, filled=True).encode(description="words:N"),
     ).properties(width=width, height=height)
     candidates = [row for row in described if row["arm"] != arms[0]]
     shared = alt.Chart(alt.InlineData(values=candidates)).encode(x=x.title("night"), color=colour)
@@ -66,7 +70,7 @@ def sessions(
 
 
 def _words(row: Mapping[str, Any]) -> str:
-    share = f", {row['share']:.1%} of all, expected {row['expected']:.1%}"
+    share = "" if row["share"] is None else f", share {row['share']:.1%}, assigned {row['expected']:.1%}"
     return f"Night {row['night']}, {row['arm']}: {row['sessions']:,} sessions{share}"
 
 

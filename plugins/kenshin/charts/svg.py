@@ -48,10 +48,12 @@ def as_svg(chart: alt.LayerChart | alt.VConcatChart, theme: Theme, *, name: str,
     frame = {key: root.attrib[key] for key in ("width", "height", "viewBox")}
     _prune(root)
     # The renderer counts its clips on from one chart to the next.
-    clips = {clip.attrib["id"]: f"{name}-{place}" for place, clip in enumerate(root.iter(f"{_SVG}clipPath"), 1)}
+    clips = {
+        clip.attrib["id"]: f"{name}-{place}" for place, clip in enumerate(root.iter(f"{_SVG}clipPath"), 1)
+    }
     for element in root.iter():
         _simplify(element, clips)
-    root.attrib = {"class": "chart", "role": "img", "aria-label": words, **frame}
+    root.attrib = {"class": "chart", "role": "img", "aria-label": legible(words), **frame}
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -68,7 +70,12 @@ def _prune(parent: ElementTree.Element) -> None:
     for child in list(parent):
         _prune(child)
         empty = child.tag == f"{_SVG}g" and not len(child)
-        if empty or child.get("display") == "none" or child.get("opacity") == "0" or child.get("class") == "background":
+        if (
+            empty
+            or child.get("display") == "none"
+            or child.get("opacity") == "0"
+            or child.get("class") == "background"
+        ):
             parent.remove(child)
 
 

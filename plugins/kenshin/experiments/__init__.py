@@ -21,6 +21,7 @@
 - `sufficient`: those statistics by arm, phase, segment and metric; how shards are merged.
 - `stats`: the mathematics.
 - `analysis`: statistics to figures, a test, and a recommendation.
+- `page`: the report as one HTML file.
 - `report`: the analysis with what a reader needs to judge it, as the lake keeps it.
 - `night`: what the tasks of the nightly DAG call.
 - `tester`: the proof of concept's face over registry and store.

@@ -74,7 +74,9 @@ def _effects(report: Mapping[str, Any]) -> Iterator[Figure]:
             f"{signed(last['estimate'])}, interval {interval(last['ci_low'], last['ci_high'])}."
         )
         wide, narrow = _drawn(
-            f"effect-{place}", words, lambda width, rows=rows: effect(rows, horizon=horizon, theme=STYLED, width=width)
+            f"effect-{place}",
+            words,
+            lambda width, rows=rows: effect(rows, horizon=horizon, theme=STYLED, width=width),
         )
         yield Figure(
             f"The difference, night by night: {named(report, each['arm'])}",
@@ -94,43 +96,45 @@ def _sessions(report: Mapping[str, Any]) -> Iterator[Figure]:
     words = "Sessions by arm until each night: " + ", ".join(
         f"{arm} {seen:,}" for arm, seen in report["mismatch"]["observed"].items()
     )
-    wide, narrow = _drawn("sessions", words, lambda width: sessions(rows, horizon=horizon, theme=STYLED, width=width))
-    caption = "Above, the scored sessions of each arm; below, the candidates' shares beside the expected ones (dashed). "
+    wide, narrow = _drawn(
+        "sessions", words, lambda width: sessions(rows, horizon=horizon, theme=STYLED, width=width)
+    )
+    caption = (
+        "Above, sessions until each night; below, a candidate's share beside the assigned one (dashed). "
+    )
+    ill, well = (
+        "They are not divided as assigned: nothing is decided.",
+        "Nothing speaks against the assigned shares.",
+    )
     yield Figure(
         "Sessions by arm",
-        caption
-        + (
-            "They are not divided as assigned, so nothing is decided until that is explained."
-            if held
-            else "They are divided as assigned."
-        ),
+        caption + (ill if held else well),
         wide,
         narrow,
-        key=tuple((f"--arm-{_place(place)}", named(report, arm["arm"])) for place, arm in enumerate(report["arms"])),
+        key=tuple(
+            (f"--arm-{_place(place)}", named(report, arm["arm"])) for place, arm in enumerate(report["arms"])
+        ),
     )
 
 
 def session_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The scored sessions of every arm until each night, from the looks."""
-    control, expected = report["arms"][0]["arm"], report["mismatch"]["expected"]
-    nights: dict[int, dict[str, int]] = {}
-    for look in report["looks"]:
-        seen = nights.setdefault(look["night"], {control: look["control_sessions"]})
-        seen[look["arm"]] = look["sessions"] - look["control_sessions"]
-    rows = []
-    for night, seen in sorted(nights.items()):
-        whole, due = sum(seen.values()), sum(expected[arm] for arm in seen)
-        rows += [
-            {
-                "night": night,
-                "arm": arm,
-                "sessions": found,
-                "share": found / whole if whole else 0.0,
-                "expected": expected[arm] / due,
-            }
-            for arm, found in seen.items()
-        ]
-    return rows
+    """The sessions of every arm until each night, from the looks; a candidate's share is of its own and control's."""
+    control = report["arms"][0]["arm"]
+    told = [look for look in report["looks"] if look["sessions_a"] is not None]
+    nights = {look["night"]: look["sessions_a"] for look in told}
+    return [
+        {"night": night, "arm": control, "sessions": seen, "share": None, "expected": None}
+        for night, seen in sorted(nights.items())
+    ] + [
+        {
+            "night": look["night"],
+            "arm": look["arm"],
+            "sessions": look["sessions_b"],
+            "share": look["sessions_b"] / (look["sessions_a"] + look["sessions_b"]),
+            "expected": look["expected_b"],
+        }
+        for look in told
+    ]
 
 
 def _guardrails(report: Mapping[str, Any]) -> Iterator[Figure]:
@@ -143,7 +147,7 @@ def _guardrails(report: Mapping[str, Any]) -> Iterator[Figure]:
     wide, narrow = _drawn("guardrails", words, lambda width: guardrails(rows, theme=STYLED, width=width))
     yield Figure(
         "Guardrails",
-        "What must not get worse. Harm begins at the red mark: an interval short of it passes, one beyond it harms, and "
+        "What must not get worse. Harm begins at the red mark: an interval short of it passes, one beyond it harms, "
         "one across it is undecided.",
         wide,
         narrow,

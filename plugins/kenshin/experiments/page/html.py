@@ -38,7 +38,9 @@ def render_page(report: Mapping[str, Any], *, ledger: Sequence[Mapping[str, Any]
             mend="Run: pip install 'kenshin[charts]'.",
         ) from error
     style = (files(ASSETS) / "page.css").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     template = environment.from_string((files(ASSETS) / "page.html").read_text(encoding="utf-8"))
     return template.render(
         report=report,

@@ -60,16 +60,20 @@ def _estimate(report: Mapping[str, Any]) -> str:
             f"{percent(sharpened[0]['variance_reduction'], 0)}"
         )
     if report["policy"]["winsorise"]:
-        cuts = ", ".join(f"{name} at {percent(at)}" for name, at in sorted(report["policy"]["winsorise"].items()))
+        cuts = ", ".join(
+            f"{name} at {percent(at)}" for name, at in sorted(report["policy"]["winsorise"].items())
+        )
         said.append(f"values cut at a percentile: {cuts}")
     detectable = report["plan"]["minimal_detectable_effect"]
     if detectable is not None:
-        said.append(f"a difference of {plain(detectable)} would probably be found by the last night")
+        said.append(f"a difference of {plain(detectable)} is found by the last night four times in five")
     return "; ".join(said) + "."
 
 
 def _seed(report: Mapping[str, Any]) -> str:
     recommendation = report.get("recommendation")
     p_value = report.get("p_value")
-    tested = f"Welch's p {plain(p_value, 2)}: {report.get('p_value_note', NONE)}." if p_value is not None else ""
+    tested = (
+        f"Welch's p {plain(p_value, 2)}: {report.get('p_value_note', NONE)}." if p_value is not None else ""
+    )
     return " ".join(part for part in (recommendation and f"{recommendation}.", tested) if part)

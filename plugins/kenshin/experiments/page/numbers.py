@@ -30,12 +30,12 @@ def count(value: int | None) -> str:
 
 def percent(value: float | None, places: int = 1) -> str:
     """A share."""
-    return NONE if value is None else f"{value:.{places}%}".replace("-", "−").replace("%", " %")
+    return NONE if value is None else f"{value:.{places}%}".replace("-", "−").replace("%", "\u00a0%")
 
 
 def signed_percent(value: float | None, places: int = 1) -> str:
     """A relative change, with its sign."""
-    return NONE if value is None else f"{value:+.{places}%}".replace("-", "−").replace("%", " %")
+    return NONE if value is None else f"{value:+.{places}%}".replace("-", "−").replace("%", "\u00a0%")
 
 
 def interval(low: float | None, high: float | None) -> str:
@@ -53,4 +53,6 @@ def percent_interval(low: float | None, high: float | None) -> str:
         return NONE
     if high is None:
         return f"from {signed_percent(low)}"
-    return f"up to {signed_percent(high)}" if low is None else f"{signed_percent(low)} to {signed_percent(high)}"
+    return (
+        f"up to {signed_percent(high)}" if low is None else f"{signed_percent(low)} to {signed_percent(high)}"
+    )

@@ -28,7 +28,7 @@ class Table:
 
     Args:
         title: what it holds.
-        columns: heads of its columns; those that begin with ``#`` hold numbers.
+        columns: heads of its columns; those that begin with ``#`` hold numbers, with ``…`` long text.
         rows: as many cells each as there are columns; the first cell heads its row.
         note: what a reader should know of it.
     """
@@ -130,7 +130,7 @@ def _guardrails(report: Mapping[str, Any]) -> Table:
 def _segments(report: Mapping[str, Any]) -> Table:
     return Table(
         "Segments",
-        ("Segment", "Arm", "#Sessions", "#Difference", "#Interval", "#p", "#p, all segments"),
+        ("…Segment", "Arm", "#Sessions", "#Difference", "#Interval", "#p", "#p, all segments"),
         [
             (
                 row["segment"] or NONE,
@@ -170,7 +170,18 @@ def _phases(report: Mapping[str, Any]) -> Table:
 def _looks(report: Mapping[str, Any]) -> Table:
     return Table(
         "Looks",
-        ("Night", "Day", "Arm", "#Sessions", "#Difference", "#Interval", "#z", "#Decides at", "#Alpha spent", "Verdict"),
+        (
+            "Night",
+            "Day",
+            "Arm",
+            "#Sessions",
+            "#Difference",
+            "#Interval",
+            "#z",
+            "#Decides at",
+            "#Alpha spent",
+            "Verdict",
+        ),
         [
             (
                 str(look["night"]),
@@ -197,11 +208,20 @@ def _mismatch(report: Mapping[str, Any]) -> Table:
         "Sample ratio",
         ("Arm", "#Sessions", "#Share", "#Expected"),
         [
-            (arm, count(seen), percent(seen / whole if whole else None), percent(mismatch["expected"].get(arm)))
+            (
+                arm,
+                count(seen),
+                percent(seen / whole if whole else None),
+                percent(mismatch["expected"].get(arm)),
+            )
             for arm, seen in mismatch["observed"].items()
         ],
         f"E-value {plain(mismatch['e_value'])}: "
-        + ("the sessions are not divided as assigned." if mismatch["held"] else "no sign that the division is wrong.")
+        + (
+            "the sessions are not divided as assigned."
+            if mismatch["held"]
+            else "no sign that the division is wrong."
+        )
         + f" χ² p {plain(mismatch['chi_square_p'], 2)}, valid for one look only.",
     )
 
@@ -209,7 +229,7 @@ def _mismatch(report: Mapping[str, Any]) -> Table:
 def _crossing(report: Mapping[str, Any]) -> Table:
     return Table(
         "Sessions seen in several arms",
-        ("Session", "Arms"),
+        ("…Session", "…Arms"),
         [(session, ", ".join(arms)) for session, arms in list(report["crossing"].items())[:CROSSING_SHOWN]],
         f"{count(report['crossing_sessions'])} in all; they are counted in no arm.",
     )
@@ -218,9 +238,15 @@ def _crossing(report: Mapping[str, Any]) -> Table:
 def _ledger(entries: Sequence[Mapping[str, Any]]) -> Table:
     return Table(
         "Ledger",
-        ("#No.", "When", "What", "Who", "Details"),
+        ("#No.", "When", "What", "Who", "…Details"),
         [
-            (str(each["number"]), each["at"], each["kind"].replace("_", " "), each["by"], _details(each["body"]))
+            (
+                str(each["number"]),
+                each["at"],
+                each["kind"].replace("_", " "),
+                each["by"],
+                _details(each["body"]),
+            )
             for each in entries
         ],
         "All that happened to the experiment, in order.",

@@ -103,19 +103,20 @@ def _sure(report: Mapping[str, Any], lead: Mapping[str, Any] | None) -> tuple[st
         "of experiments."
     ]
     if lead is not None and lead["boundary"] is not None:
-        said.append(
+        distance, limit = plain(abs(lead["z"])), plain(lead["boundary"])
+        said += [
             f"The true difference lies between {interval(lead['ci_low'], lead['ci_high']).replace(' to ', ' and ')}; "
-            f"that is wrong in at most {percent(alpha, 0)} of experiments, however often one looks."
-        )
-        said.append(
-            f"The estimate is {plain(abs(lead['z']))} standard errors from zero; tonight {plain(lead['boundary'])} decide."
-        )
+            f"that is wrong in at most {percent(alpha, 0)} of experiments, however often one looks.",
+            f"The estimate is {distance} standard errors from zero; tonight {limit} decide.",
+        ]
     power = report["plan"]["conditional_power"]
     if verdict == "continue" and power is not None:
-        said.append(f"The chance to decide by the last night is about {percent(power, 0)}.")
+        said.append(
+            f"A difference that matters is shown by the last night with a chance of {percent(power, 0)}."
+        )
     if report["recounted"]:
         said.append(
-            "Observations arrived after this night was decided: the figures have changed, the decision stays as recorded."
+            "Observations arrived after this night was decided: the figures have changed, the decision has not."
         )
     return tuple(said)
 
