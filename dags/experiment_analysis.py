@@ -91,7 +91,8 @@ def experiment_analysis() -> None:
         dry = run_params(set(PARAMS))["dry_run"]
         with runtime() as our:
             zone, at = our.settings.zone, our.clock()
-            return analyse(our.experiments, our.lake, our.recorder, item, zone=zone, at=at, dry_run=dry)
+            ports = (our.experiments, our.ledger, our.lake, our.recorder)
+            return analyse(*ports, item, zone=zone, at=at, dry_run=dry)
 
     analyse.expand(item=merge(reduce.expand(item=collect.expand(item=plan()))))
 

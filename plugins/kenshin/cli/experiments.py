@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from kenshin.cli import reports
 from kenshin.cli.output import AsJson, console, errors, say, show_facts, show_json, show_rows
 from kenshin.days import parse_day
 from kenshin.errors import InvalidInput, NotFound
 from kenshin.experiments import api
 from kenshin.experiments.columns import ColumnMap
 from kenshin.experiments.experiment import Experiment
-from kenshin.experiments.report import ExperimentReport
 
 app = typer.Typer(help="Prompt experiments: define, start, stop, feed, read.", no_args_is_help=True)
-
-NAMED = 5
-"""So many sessions seen in two arms are named on a terminal; the report names more."""
 
 LISTED = {
     "experiment_id": "experiment",
@@ -32,16 +28,9 @@ LISTED = {
     "created": "created",
     "winner": "winner",
 }
-ARMS = {
-    "arm": "arm",
-    "prompt_version": "prompt",
-    "sessions": "sessions",
-    "observations": "observed",
-    "mean_score": "mean",
-    "score_delta": "delta",
-    "ci_low": "from",
-    "ci_high": "to",
-}
+
+app.command("report")(reports.report)
+app.command("looks")(reports.looks)
 
 Id = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="The experiment's id.")]
 
@@ -204,7 +193,7 @@ def show(
         _show(found.value, as_json=False)
         console.print("No report yet: the experiment_analysis DAG writes one a night.")
     else:
-        show_report(found.value, report)
+        reports.show_report(found.value, report)
 
 
 @app.command("import")
@@ -291,39 +280,9 @@ def export_observations(
     show_facts(facts, as_json=as_json, title=f"Export of {experiment_id}")
 
 
-def show_report(experiment: Experiment, report: ExperimentReport) -> None:
-    """An experiment's report as tables, plain words first."""
-    body = report.as_dict()
-    facts = {"question": body["description"], **_in_words(body), "status": experiment.status}
-    show_facts(facts, as_json=False, title=f"Experiment {body['experiment_id']}, through {body['day']}")
-    show_rows(report.arm_rows(), as_json=False, title="Arms", empty="No observations yet.", columns=ARMS)
-
-
 def _progress(as_json: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=errors, disable=as_json, transient=True)
-
-
-def _in_words(body: Mapping[str, Any]) -> dict[str, Any]:
-    tested = body.get("p_value") is not None
-    missing = body["missing_days"]
-    return {
-        "verdict": body.get("recommendation") or body.get("status"),
-        "difference": f"{body['score_delta']:+.4g} (95 % interval {body['ci_low']:+.4g} to {body['ci_high']:+.4g}), "
-        f"Welch's t {body['t_statistic']:g} on {body['degrees_of_freedom']:g} degrees of freedom, "
-        f"p {body['p_value']:.3g}, valid for one look only"
-        if tested
-        else None,
-        "sessions needed": None if tested else body.get("minimum_required"),
-        "session": body["unit"],
-        "score": body["score_unit"],
-        "randomised": body["randomised"],
-        "left out": body["left_out"],
-        "nights": f"{body['days']['first']} to {body['days']['last']}, "
-        f"{'all collected' if not missing else 'missing ' + ', '.join(missing)}",
-        "in two arms": _named(body["crossing"], body["crossing_sessions"]),
-        "report": body["report_key"],
-    }
 
 
 def _overridden(overrides: Mapping[str, str], changes: list[str]) -> dict[str, str]:
@@ -337,11 +296,6 @@ def _overridden(overrides: Mapping[str, str], changes: list[str]) -> dict[str, s
         else:
             changed.pop(session_id, None)
     return changed
-
-
-def _named(sessions: Iterable[str], count: int) -> str | None:
-    few = list(islice(sessions, NAMED))
-    return f"{count}: {', '.join(few)}{', …' if count > len(few) else ''}" if count else None
 
 
 def _show(experiment: Experiment, as_json: bool) -> None:

@@ -20,7 +20,12 @@
 - `values`: each session's latencies, for quantiles.
 - `sufficient`: those statistics by arm, phase, segment and metric; how shards are merged.
 - `stats`: the mathematics.
-- `analysis`: statistics to figures, a test, and a recommendation.
+- `analysis`: statistics to figures, a test, and a recommendation; `figures`: what these are.
+- `policy`: by what rules an experiment is judged, and who carries a verdict out.
+- `estimates`, `guardrails`, `exploration`, `ratio_check`, `validity`, `stopping`, `forecast`: what a night tests.
+- `assessment`: all of that, of statistics in memory.
+- `decision`: one table from an assessment to a verdict; `situation`: what it asks about.
+- `looks`: what each night saw and decided, in the ledger; `judging`: assess, look, decide.
 - `page`: the report as one HTML file.
 - `report`: the analysis with what a reader needs to judge it, as the lake keeps it.
 - `night`: what the tasks of the nightly DAG call.

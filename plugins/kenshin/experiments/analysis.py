@@ -8,7 +8,14 @@ from itertools import islice
 from typing import Any
 
 from kenshin.experiments.experiment import MINIMUM_SESSIONS, Experiment
-from kenshin.experiments.figures import ArmFigures, Comparison, MetricFigures, PhaseFigures, stated
+from kenshin.experiments.figures import (
+    LATENCY_P95,
+    ArmFigures,
+    Comparison,
+    MetricFigures,
+    PhaseFigures,
+    stated,
+)
 from kenshin.experiments.stats.quantile import QuantileEstimate, difference
 from kenshin.experiments.stats.ratio import RatioStatistics
 from kenshin.experiments.stats.welch import welch
@@ -17,8 +24,6 @@ from kenshin.experiments.sufficient import LATENCY, OBSERVATIONS, SCORE, Statist
 ALPHA = 0.05
 CROSSING_NAMED = 1000
 """So many crossing sessions are named in a report; the statistics of the shards name all."""
-
-LATENCY_P95 = "latency_ms.p95"
 
 P_VALUE_NOTE = "valid for one look only; the decision looks at the boundary"
 """What stands beside Welch's p-value."""
@@ -62,9 +67,7 @@ class ExperimentAnalysis:
             if each.metric == SCORE and each.outcome == "tested" and each.p_value is not None:
                 winner, control = winners.get(each.arm), self.arms[0].arm
                 words = _recommendation(experiment, control, winner, each.p_value)
-                each = replace(
-                    each, winner=winner, significant=winner is not None, recommendation=words
-                )
+                each = replace(each, winner=winner, significant=winner is not None, recommendation=words)
             comparisons.append(each)
         return replace(self, comparisons=tuple(comparisons))
 

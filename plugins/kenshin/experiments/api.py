@@ -16,7 +16,7 @@ from kenshin.experiments.columns import SAME, ColumnMap
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.exporting import Export, What
 from kenshin.experiments.importing import ImportResult, Progress, import_file
-from kenshin.experiments.looks import subject_of
+from kenshin.experiments.looks import Look, looks_of, subject_of
 from kenshin.experiments.observation import ABObservation
 from kenshin.experiments.report import ExperimentReport, read_report, report_days
 from kenshin.experiments.tally import RecorderStats
@@ -340,3 +340,10 @@ def latest_report(experiment_id: str) -> ExperimentReport:
             mend="Run the DAG experiment_analysis, or wait for the night.",
         )
     return read_report(runtime.lake, experiment_id, days[-1])
+
+
+def looks(experiment_id: str) -> tuple[Look, ...]:
+    """Every recorded look of an experiment, oldest first; raises ExperimentNotFound."""
+    runtime = current()
+    registry.find(runtime.experiments, experiment_id)
+    return looks_of(runtime.ledger, experiment_id)

@@ -59,6 +59,17 @@ class ArmAssessment:
     guards: tuple[GuardrailFigures, ...] = ()
     conditional_power: float | None = None
 
+    def interval(self) -> str:
+        """The size of the difference in words, with its repeated interval where that leaves out 0."""
+        look = self.look
+        if look is None:
+            return "an unknown amount"
+        size = f"{abs(look.estimate):.4g}"
+        if look.ci_low is None or look.ci_high is None or look.ci_low * look.ci_high <= 0:
+            return size
+        low, high = sorted((abs(look.ci_low), abs(look.ci_high)))
+        return f"{size} ({low:.4g} to {high:.4g})"
+
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
@@ -155,7 +166,9 @@ def assess(
     found: Mapping[str, Limit | None] = {}
     if frame.decides:
         found = limits(policy, candidates, looks, comparisons=len(others), time=frame.time)
-    arms = []
+    arms: list[ArmAssessment] = []
+    lead = max(candidates, key=lambda arm: candidates[arm].difference.z, default=None)
+    plan = plan_of(policy, night)
     for arm in others:
         each = estimates[arm.name]
         if each is None:
@@ -164,10 +177,19 @@ def assess(
         before = [look for look in looks if look.arm == arm.name]
         candidate, limit = candidates[arm.name], found.get(arm.name)
         fraction = information_fraction(candidate.information, night, policy.horizon_nights, before)
-        power = conditional_power_of(policy, candidate, fraction, comparisons=len(others))
+        power = conditional_power_of(policy, candidate, night, fraction, comparisons=len(others))
+        if arm.name == lead:
+            plan = plan_of(policy, night, candidate, power, fraction=fraction, comparisons=len(others))
         means = session_means(statistics, control.name, arm.name)
         guards = guarded(
-            policy, statistics, quantiles, winsorised, control=control.name, arm=arm.name, limit=limit, looks=before
+            policy,
+            statistics,
+            quantiles,
+            winsorised,
+            control=control.name,
+            arm=arm.name,
+            limit=limit,
+            looks=before,
         )
         arms.append(
             ArmAssessment(
@@ -191,7 +213,7 @@ def assess(
         mismatch=mismatch,
         segments=segments_of(statistics, control.name, names),
         metrics=metrics_of(statistics, control.name, names),
-        plan=plan_of(policy, arms, night),
+        plan=plan,
     )
 
 

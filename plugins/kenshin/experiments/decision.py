@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from kenshin.experiments.situation import Situation
+
 if TYPE_CHECKING:
     from kenshin.experiments.assessment import ArmAssessment, Assessment
     from kenshin.experiments.experiment import Experiment
-    from kenshin.experiments.looks import Look, Outcome
+    from kenshin.experiments.looks import Look
     from kenshin.experiments.validity import Problem
 
 Verdict = Literal["hold", "roll_back", "promote", "reject", "inconclusive", "extend", "continue"]
@@ -49,82 +51,6 @@ class Decision:
     def from_dict(cls, raw: Mapping[str, Any]) -> Decision:
         """Read back what `as_dict` wrote."""
         return cls(**{**raw, "reasons": tuple(raw["reasons"])})
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """What the table's conditions are asked about: a night, and what earlier looks have settled.
-
-    A comparison that crossed its boundary stays decided, as a test that has rejected stays rejected, unless tonight's
-    estimate has changed its sign.
-    """
-
-    experiment: Experiment
-    night: Assessment
-    crossed: Mapping[str, tuple[Outcome, float]]
-
-    @classmethod
-    def of(cls, experiment: Experiment, night: Assessment, looks: Sequence[Look]) -> Situation:
-        """From tonight's assessment and the looks of the nights before."""
-        earlier = settled(looks)
-        crossed = {}
-        for each in night.arms:
-            look = each.look
-            if look is None:
-                continue
-            if look.outcome in ("crossed_up", "crossed_down"):
-                crossed[each.arm] = (look.outcome, look.time)
-            elif each.arm in earlier and (earlier[each.arm][0] == "crossed_up") == (look.estimate > 0):
-                crossed[each.arm] = earlier[each.arm]
-        return cls(experiment, night, crossed)
-
-    @property
-    def candidates(self) -> list[ArmAssessment]:
-        """Arms beside control that sessions are still assigned to."""
-        return [each for each in self.night.arms if each.live]
-
-    def found(self, outcome: Outcome) -> list[ArmAssessment]:
-        """Candidates that crossed their boundary that way, or are futile tonight."""
-        if outcome == "futile":
-            return [
-                each
-                for each in self.candidates
-                if each.arm not in self.crossed and each.look is not None and each.look.outcome == "futile"
-            ]
-        return [
-            each for each in self.candidates if self.crossed.get(each.arm, (None, 0.0))[0] == outcome
-        ]
-
-    @property
-    def harmed(self) -> list[ArmAssessment]:
-        """Candidates that harm a guardrail, the worst first."""
-        worst = [
-            (max((g.excess for g in each.guards if g.outcome == "harmed"), default=None), each)
-            for each in self.candidates
-        ]
-        found = [(excess, each) for excess, each in worst if excess is not None]
-        return [each for _, each in sorted(found, key=lambda pair: -pair[0])]
-
-    @property
-    def winners(self) -> list[ArmAssessment]:
-        """Candidates that crossed upwards and pass every guardrail, the best first."""
-        good = [
-            each for each in self.found("crossed_up") if all(g.outcome == "passes" for g in each.guards)
-        ]
-        return sorted(good, key=lambda each: -each.look.estimate if each.look else 0.0)
-
-    @property
-    def unclear(self) -> list[ArmAssessment]:
-        """Candidates that crossed upwards while a guardrail is undecided."""
-        return [
-            each
-            for each in self.found("crossed_up")
-            if any(g.outcome == "undecided" for g in each.guards)
-        ]
-
-    def name(self, arm: str) -> str:
-        """An arm with its prompt version."""
-        return f"arm {arm} ({self.experiment.version_of(arm)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,27 +101,35 @@ TABLE: tuple[Rule, ...] = (
     _hold(
         "missing_night",
         "a night in the range was not collected whole",
-        lambda s: "Observations are missing: "
-        + ", ".join(day.isoformat() for day in s.night.validity.missing_days)
-        + " was not collected whole.",
+        lambda s: (
+            "Observations are missing: "
+            + ", ".join(day.isoformat() for day in s.night.validity.missing_days)
+            + " was not collected whole."
+        ),
     ),
     _hold(
         "crossing_sessions",
         "more sessions than `crossing_share` were seen in several arms",
-        lambda s: f"{s.night.validity.crossing_share:.2%} of the sessions were seen in several arms; "
-        f"at most {s.experiment.policy.crossing_share:.2%} may be.",
+        lambda s: (
+            f"{s.night.validity.crossing_share:.2%} of the sessions were seen in several arms; "
+            f"at most {s.experiment.policy.crossing_share:.2%} may be."
+        ),
     ),
     _hold(
         "sample_ratio",
         "the sessions are not divided as assigned: the e-value reaches 1/`srm_alpha`",
-        lambda s: "The sessions are not divided among the arms as assigned "
-        f"(e-value {s.night.mismatch.e_value:.3g}): something loses or adds sessions of one arm.",
+        lambda s: (
+            "The sessions are not divided among the arms as assigned "
+            f"(e-value {s.night.mismatch.e_value:.3g}): something loses or adds sessions of one arm."
+        ),
     ),
     _hold(
         "too_few_nights",
         "fewer nights with observations than `minimum_nights`",
-        lambda s: f"{s.night.validity.nights} nights with observations; "
-        f"{s.experiment.policy.minimum_nights} are needed.",
+        lambda s: (
+            f"{s.night.validity.nights} nights with observations; "
+            f"{s.experiment.policy.minimum_nights} are needed."
+        ),
     ),
     _hold(
         "no_candidate",
@@ -205,8 +139,10 @@ TABLE: tuple[Rule, ...] = (
     _hold(
         "too_few_sessions",
         "an arm has fewer scored sessions than `minimum_sessions`",
-        lambda s: f"An arm has {s.night.validity.least_sessions} scored sessions; "
-        f"{s.experiment.policy.minimum_sessions} are needed.",
+        lambda s: (
+            f"An arm has {s.night.validity.least_sessions} scored sessions; "
+            f"{s.experiment.policy.minimum_sessions} are needed."
+        ),
     ),
     _hold(
         "no_variance",
@@ -219,9 +155,11 @@ TABLE: tuple[Rule, ...] = (
         "roll_back",
         "Take the arm back, however good its score; the worst is named.",
         lambda s: bool(s.harmed),
-        lambda s: f"Take {s.name(s.harmed[0].arm)} back: it is worse than the guardrail allows on "
-        + ", ".join(g.metric for g in s.harmed[0].guards if g.outcome == "harmed")
-        + ".",
+        lambda s: (
+            f"Take {s.name(s.harmed[0].arm)} back: it is worse than the guardrail allows on "
+            + ", ".join(g.metric for g in s.harmed[0].guards if g.outcome == "harmed")
+            + "."
+        ),
         lambda s: s.harmed[0].arm,
     ),
     Rule(
@@ -230,7 +168,7 @@ TABLE: tuple[Rule, ...] = (
         "promote",
         "Promote the candidate with the highest estimate among them.",
         lambda s: bool(s.winners),
-        lambda s: f"Promote {s.name(s.winners[0].arm)}: its score is higher by {_interval(s.winners[0])}.",
+        lambda s: f"Promote {s.name(s.winners[0].arm)}: its score is higher by {s.winners[0].interval()}.",
         lambda s: s.winners[0].arm,
     ),
     Rule(
@@ -238,10 +176,14 @@ TABLE: tuple[Rule, ...] = (
         "every candidate has crossed the boundary downwards or is futile, one at least downwards",
         "reject",
         "Keep control: the candidates are worse.",
-        lambda s: bool(s.found("crossed_down")) and not _open(s),
-        lambda s: f"Keep {s.name(s.experiment.arm_names()[0])}: "
-        + "; ".join(f"{s.name(each.arm)} is worse by {_interval(each)}" for each in s.found("crossed_down"))
-        + ".",
+        lambda s: bool(s.found("crossed_down")) and not s.undecided,
+        lambda s: (
+            f"Keep {s.name(s.experiment.arm_names()[0])}: "
+            + "; ".join(
+                f"{s.name(each.arm)} is worse by {each.interval()}" for each in s.found("crossed_down")
+            )
+            + "."
+        ),
         lambda s: s.found("crossed_down")[0].arm if len(s.candidates) == 1 else None,
     ),
     Rule(
@@ -249,9 +191,11 @@ TABLE: tuple[Rule, ...] = (
         "every candidate is futile: its conditional power is below `futility`",
         "reject",
         "Keep control: no candidate is likely to cross the boundary any more.",
-        lambda s: not _open(s),
-        lambda s: f"Keep {s.name(s.experiment.arm_names()[0])}: a difference that matters is not likely "
-        "to be shown any more.",
+        lambda s: not s.undecided,
+        lambda s: (
+            f"Keep {s.name(s.experiment.arm_names()[0])}: a difference that matters is not likely "
+            "to be shown any more."
+        ),
         lambda s: s.candidates[0].arm if len(s.candidates) == 1 else None,
     ),
     Rule(
@@ -260,8 +204,10 @@ TABLE: tuple[Rule, ...] = (
         "extend",
         "Go on, on the alpha that was kept back.",
         lambda s: s.night.time >= 1 and s.experiment.policy.extend,
-        lambda s: f"Undecided after {s.night.night} nights; the experiment goes on, on the alpha that was "
-        "kept back for it.",
+        lambda s: (
+            f"Undecided after {s.night.night} nights; the experiment goes on, on the alpha that was "
+            "kept back for it."
+        ),
     ),
     Rule(
         "horizon",
@@ -269,8 +215,10 @@ TABLE: tuple[Rule, ...] = (
         "inconclusive",
         "Alpha is spent: a person decides by other reasons, or declares a tie.",
         lambda s: s.night.time >= 1,
-        lambda s: f"Undecided after {s.night.night} nights, and alpha is spent: no difference was shown "
-        "that could be acted on.",
+        lambda s: (
+            f"Undecided after {s.night.night} nights, and alpha is spent: no difference was shown "
+            "that could be acted on."
+        ),
     ),
     Rule(
         "guardrail_undecided",
@@ -278,9 +226,11 @@ TABLE: tuple[Rule, ...] = (
         "continue",
         "Wait for the guardrail: a candidate is not promoted on hope.",
         lambda s: bool(s.unclear),
-        lambda s: f"The score of {s.name(s.unclear[0].arm)} is higher, but "
-        + ", ".join(g.metric for g in s.unclear[0].guards if g.outcome == "undecided")
-        + " is not yet known well enough; go on.",
+        lambda s: (
+            f"The score of {s.name(s.unclear[0].arm)} is higher, but "
+            + ", ".join(g.metric for g in s.unclear[0].guards if g.outcome == "undecided")
+            + " is not yet known well enough; go on."
+        ),
         lambda s: s.unclear[0].arm,
     ),
     Rule(
@@ -289,8 +239,9 @@ TABLE: tuple[Rule, ...] = (
         "continue",
         "Go on.",
         lambda _: True,
-        lambda s: f"Go on: nothing is decided after {s.night.night} of "
-        f"{s.experiment.policy.horizon_nights} nights.",
+        lambda s: (
+            f"Go on: nothing is decided after {s.night.night} of {s.experiment.policy.horizon_nights} nights."
+        ),
     ),
 )
 """Read from the top; the last row always holds."""
@@ -308,7 +259,8 @@ def decide(experiment: Experiment, assessment: Assessment, looks: Sequence[Look]
     rule = next(rule for rule in TABLE if rule.holds(situation))
     arm = rule.about(situation)
     words = rule.words(situation)
-    early = arm in situation.crossed and situation.crossed[arm][1] < 1 and rule.verdict in ("promote", "reject")
+    crossed = {"crossed_up": situation.winners[:1], "crossed_down": situation.found("crossed_down")}
+    early = any(situation.crossed[each.arm][1] < 1 for each in crossed.get(rule.name, ()))
     disputed = [each for each in assessment.arms if each.arm == arm and each.disagreement]
     return Decision(
         verdict=rule.verdict,
@@ -321,15 +273,6 @@ def decide(experiment: Experiment, assessment: Assessment, looks: Sequence[Look]
     )
 
 
-def settled(looks: Sequence[Look]) -> dict[str, tuple[Outcome, float]]:
-    """Comparisons that have crossed their boundary: how, and at which share of the horizon; the first time counts."""
-    found: dict[str, tuple[Outcome, float]] = {}
-    for look in looks:
-        if look.outcome in ("crossed_up", "crossed_down"):
-            found.setdefault(look.arm, (look.outcome, look.time))
-    return found
-
-
 def as_markdown() -> str:
     """The table for the documentation."""
     lines = ["| | when | verdict | then | row |", "|---|---|---|---|---|"]
@@ -340,25 +283,18 @@ def as_markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _open(situation: Situation) -> bool:
-    closed = {each.arm for kind in ("crossed_down", "futile") for each in situation.found(kind)}
-    return any(each.arm not in closed for each in situation.candidates)
-
-
-def _interval(each: ArmAssessment) -> str:
-    look = each.look
-    if look is None:
-        return "an unknown amount"
-    size = f"{abs(look.estimate):.4g}"
-    if look.ci_low is None or look.ci_high is None:
-        return size
-    low, high = sorted((abs(look.ci_low), abs(look.ci_high)))
-    return f"{size} ({low:.4g} to {high:.4g})" if look.ci_low * look.ci_high > 0 else size
+def written_into(page: str) -> str:
+    """A page of the documentation with the table between its marks."""
+    before, _, rest = page.partition("<!-- table -->\n")
+    _, _, after = rest.partition("<!-- end of table -->\n")
+    return f"{before}<!-- table -->\n{as_markdown()}<!-- end of table -->\n{after}"
 
 
 def _reasons(situation: Situation, rule: Rule, *, early: bool, disputed: bool) -> tuple[str, ...]:
     if rule.verdict == "hold":
-        return tuple(each.words(situation) for each in TABLE if each.verdict == "hold" and each.holds(situation))
+        return tuple(
+            each.words(situation) for each in TABLE if each.verdict == "hold" and each.holds(situation)
+        )
     reasons = []
     for each in situation.candidates:
         reasons += _of_arm(situation, each)
@@ -379,7 +315,9 @@ def _of_arm(situation: Situation, each: ArmAssessment) -> list[str]:
         bound = "no boundary tonight" if look.boundary is None else f"boundary {look.boundary:.4g}"
         reasons.append(f"{name}: z {look.z:.4g}, {bound}, {SAID[how]}.")
     reasons += [
-        f"{name}: guardrail {guard.metric} is {guard.outcome}." for guard in each.guards if guard.outcome != "passes"
+        f"{name}: guardrail {guard.metric} is {guard.outcome}."
+        for guard in each.guards
+        if guard.outcome != "passes"
     ]
     return reasons
 

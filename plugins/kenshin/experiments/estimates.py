@@ -1,26 +1,26 @@
 """Estimates: a candidate's difference from control in one metric, within phases and then over them.
 
 Another split, prompt or holdout opens a phase. Where the score moves with time and the split does too, a difference of
-pooled means takes the one for the other; a difference within each phase does not, so the estimate is stratified. A
-session that lasts through two phases counts in both.
+pooled means takes the one for the other; a difference within each phase does not, so the estimate is stratified.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from kenshin.experiments.stats import cuped
-from kenshin.experiments.stats.difference import Difference, disagree, ratio_difference, session_mean_difference
+from kenshin.experiments.stats.cuped import adjusted as cuped
+from kenshin.experiments.stats.cuped import variance_reduction
+from kenshin.experiments.stats.difference import Difference, ratio_difference, session_mean_difference
 from kenshin.experiments.stats.ratio import RatioStatistics
 from kenshin.experiments.stats.stratified import Stratum, stratified
 from kenshin.experiments.sufficient import ALL_PHASES, ALL_SEGMENTS, OBSERVATIONS, SCORE, Cell, Statistics
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 TURNS = "turns"
 """Observations a session."""
+
+Pair = tuple[RatioStatistics, RatioStatistics]
+"""Control and candidate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,53 +72,31 @@ def estimate(
         segment: one of them, or all.
         adjusted: whether a covariate may sharpen it.
     """
-    phases = statistics.phases()
-    pairs = {
-        phase: (_of(statistics, control, phase, segment, metric), _of(statistics, arm, phase, segment, metric))
-        for phase in (phases if len(phases) > 1 else (ALL_PHASES,))
-    }
-    found = {phase: _differences(*pair, adjusted=adjusted) for phase, pair in pairs.items() if min(p.n for p in pair) > 1}
-    told = {phase: each for phase, each in found.items() if each is not None}
-    if not told:
+    pairs = _pairs(statistics, control, arm, segment, metric)
+    plain = {phase: ratio_difference(*pair) for phase, pair in pairs.items()}
+    unadjusted = _over_phases(pairs, plain)
+    if unadjusted is None:
         return None
-    sessions = sum(ours.n + theirs.n for ours, theirs in pairs.values())
-    if len(pairs) == 1:
-        ((plain, sharp),) = told.values()
-        return Estimate(sharp or plain, plain, _reduction(plain, sharp), sessions)
-    strata = [(phase, pairs[phase], each) for phase, each in told.items()]
-    plain = stratified([Stratum(each[0], ours.n, theirs.n) for _, (ours, theirs), each in strata])
-    sharp = None
-    if any(each[1] is not None for _, _, each in strata):
-        sharp = stratified([Stratum(each[1] or each[0], ours.n, theirs.n) for _, (ours, theirs), each in strata])
+    used, sharp, reduction = plain, None, None
+    if adjusted and any(each.covariate.n for pair in pairs.values() for each in pair):
+        used = {phase: each and (cuped(*pairs[phase]) or each) for phase, each in plain.items()}
+        sharp = _over_phases(pairs, used)
+    if sharp is not None:
+        reduction = variance_reduction(unadjusted, sharp)
+    by_phase = tuple(_phase(phase, *pair, used[phase]) for phase, pair in pairs.items())
     return Estimate(
-        sharp or plain,
-        plain,
-        _reduction(plain, sharp),
-        sessions,
-        tuple(_phase(phase, *pair, told.get(phase)) for phase, pair in pairs.items()),
+        difference=sharp or unadjusted,
+        unadjusted=unadjusted,
+        variance_reduction=reduction,
+        sessions=sum(ours.n + theirs.n for ours, theirs in pairs.values()),
+        by_phase=by_phase if len(pairs) > 1 else (),
     )
 
 
 def session_means(statistics: Statistics, control: str, arm: str) -> Difference | None:
-    """The difference of the mean of session means of the score, over all phases; None where it cannot be told."""
-    ours, theirs = statistics.of(control, SCORE), statistics.of(arm, SCORE)
-    return session_mean_difference(ours, theirs) if min(ours.n, theirs.n) > 1 else None
-
-
-def _differences(
-    control: RatioStatistics, candidate: RatioStatistics, *, adjusted: bool
-) -> tuple[Difference, Difference | None] | None:
-    plain = ratio_difference(control, candidate)
-    if plain is None:
-        return None
-    return plain, cuped.adjusted(control, candidate) if adjusted else None
-
-
-def _of(statistics: Statistics, arm: str, phase: int, segment: str, metric: str) -> RatioStatistics:
-    if metric != TURNS:
-        return statistics.cells.get(Cell(arm, phase, segment, metric), RatioStatistics())
-    cell = statistics.cells.get(Cell(arm, phase, segment, OBSERVATIONS), RatioStatistics())
-    return turns(cell)
+    """The difference of the means of session means of the score, over the phases; None where it cannot be told."""
+    pairs = _pairs(statistics, control, arm, ALL_SEGMENTS, SCORE)
+    return _over_phases(pairs, {phase: session_mean_difference(*pair) for phase, pair in pairs.items()})
 
 
 def turns(observations: RatioStatistics) -> RatioStatistics:
@@ -136,17 +114,31 @@ def turns(observations: RatioStatistics) -> RatioStatistics:
     )
 
 
+def _pairs(statistics: Statistics, control: str, arm: str, segment: str, metric: str) -> dict[int, Pair]:
+    """Control and candidate in every phase; where there is only one, in all."""
+    phases = statistics.phases()
+    read: Callable[[RatioStatistics], RatioStatistics] = turns if metric == TURNS else lambda each: each
+    name = OBSERVATIONS if metric == TURNS else metric
+    nothing = RatioStatistics()
+    return {
+        phase: (
+            read(statistics.cells.get(Cell(control, phase, segment, name), nothing)),
+            read(statistics.cells.get(Cell(arm, phase, segment, name), nothing)),
+        )
+        for phase in (phases if len(phases) > 1 else (ALL_PHASES,))
+    }
+
+
+def _over_phases(pairs: Mapping[int, Pair], found: Mapping[int, Difference | None]) -> Difference | None:
+    if len(pairs) == 1:
+        return next(iter(found.values()))
+    strata = [Stratum(phase, ours.n + theirs.n, found[phase]) for phase, (ours, theirs) in pairs.items()]
+    return stratified(strata).difference
+
+
 def _phase(
-    phase: int,
-    control: RatioStatistics,
-    candidate: RatioStatistics,
-    found: tuple[Difference, Difference | None] | None,
+    phase: int, control: RatioStatistics, candidate: RatioStatistics, found: Difference | None
 ) -> PhaseEstimate:
     if found is None:
         return PhaseEstimate(phase, control.n, candidate.n, None, None)
-    used = found[1] or found[0]
-    return PhaseEstimate(phase, control.n, candidate.n, used.delta, used.se)
-
-
-def _reduction(plain: Difference, sharp: Difference | None) -> float | None:
-    return None if sharp is None or plain.se == 0 else 1 - (sharp.se / plain.se) ** 2
+    return PhaseEstimate(phase, control.n, candidate.n, found.delta, found.se)

@@ -10,6 +10,8 @@ from kenshin.experiments.stats.quantile import QuantileEstimate
 DIGITS = 12
 """Figures are stated to so many significant digits: further ones are rounding."""
 
+LATENCY_P95 = "latency_ms.p95"
+
 Outcome = Literal["tested", "insufficient_data", "no_variance"]
 
 

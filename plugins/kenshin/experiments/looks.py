@@ -8,7 +8,7 @@ looks is spent already. The lake gets an export for those who query it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -133,6 +133,11 @@ class History:
     nights: tuple[Night, ...] = ()
     last: int = 0
 
+    @property
+    def next_look(self) -> int:
+        """The number of the look after the last one."""
+        return max((night.look for night in self.nights), default=0) + 1
+
     def of(self, day: date) -> Night | None:
         """What was recorded on a day."""
         return next((night for night in self.nights if night.day == day), None)
@@ -143,10 +148,9 @@ class History:
             look for night in self.nights if before is None or night.day < before for look in night.looks
         )
 
-    @property
-    def last_day(self) -> date | None:
-        """The newest day that was looked at."""
-        return max((night.day for night in self.nights), default=None)
+    def is_retrospective(self, day: date) -> bool:
+        """Whether a later day was looked at already, and this one was not."""
+        return self.of(day) is None and any(night.day > day for night in self.nights)
 
 
 def subject_of(experiment_id: str) -> str:
@@ -162,6 +166,18 @@ def history_of(ledger: Ledger, experiment_id: str) -> History:
             _night(entry.version, entry.value.body) for entry in entries if entry.value.kind == KIND
         ),
         last=entries[-1].version if entries else 0,
+    )
+
+
+def signed(
+    looks: Sequence[Look], *, number: int, decision: Decision, report_key: str, code_version: str
+) -> tuple[Look, ...]:
+    """A night's looks as the ledger keeps them: with their number, the verdict, and who looked."""
+    return tuple(
+        replace(
+            look, look=number, decision=decision.verdict, report_key=report_key, code_version=code_version
+        )
+        for look in looks
     )
 
 
@@ -205,11 +221,6 @@ def record_night(
     entry = LedgerEntry(subject_of(experiment_id), f"{KIND}:{day.isoformat()}", KIND, at, BY, body)
     appended = ledger.append(entry, after=after)
     return _night(appended.version, appended.value.body)
-
-
-def look_rows(looks: Sequence[Look]) -> list[dict[str, Any]]:
-    """The looks as rows, oldest first."""
-    return [look.as_dict() for look in looks]
 
 
 def export_looks(lake: Lake, experiment_id: str, looks: Sequence[Look]) -> Manifest:

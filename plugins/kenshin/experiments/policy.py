@@ -19,6 +19,9 @@ Direction = Literal["higher", "lower"]
 OnTimeout = Literal["keep_running", "promote"]
 
 SCORE = "quality_score"
+WINSORISABLE = ("latency_ms",)
+"""Metrics whose single values are kept, so that they can be cut; the score lies from 0 to 1 as it is."""
+
 LEAST_SESSIONS = 30
 """The proof of concept's minimum; a policy may ask for more."""
 
@@ -100,7 +103,8 @@ class Policy:
         crossing_share: the share of sessions seen in several arms above which the nights are held.
         guardrails: what a candidate must not harm; none unless declared.
         minimal_effect: the smallest difference of the score that matters; None: the one that the sample can detect.
-        winsorise: metrics whose values are cut at a percentile of all arms' values, e.g. ``{"cost": 0.99}``.
+        winsorise: metrics whose values are cut at a percentile of all arms' values, e.g. ``{"latency_ms": 99}``; see
+            `WINSORISABLE`.
         cuped: whether a covariate known before the exposure sharpens the estimate.
         promotion: who carries a verdict out.
 
@@ -197,12 +201,10 @@ class Policy:
         if not isinstance(self.winsorise, Mapping):
             _refuse("winsorise", self.winsorise, "not a map from metrics to percentiles")
         for metric, percentile in self.winsorise.items():
-            if (
-                not isinstance(metric, str)
-                or not _within(percentile, 0.5, 1, low_open=True)
-                or percentile == 1
-            ):
-                _refuse("winsorise", {metric: percentile}, "a percentile lies above 0.5 and below 1")
+            if metric not in WINSORISABLE:
+                _refuse("winsorise", metric, f"values are kept of {', '.join(WINSORISABLE)} alone")
+            if not _within(percentile, 50, 100) or percentile == 100:
+                _refuse("winsorise", {metric: percentile}, "a percentile lies from 50 to below 100")
         object.__setattr__(self, "winsorise", dict(self.winsorise))
         if not isinstance(self.promotion, Promotion):
             _refuse("promotion", self.promotion, "not the settings of a promotion")

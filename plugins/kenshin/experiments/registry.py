@@ -238,6 +238,17 @@ def stop(
     return _change(store, ledger, found, "stopped", changes, at=at, by=by)
 
 
+def shares_by_phase(ledger: Ledger, experiment_id: str) -> dict[int, dict[str, float]]:
+    """The arms' shares in every phase that the ledger tells of; the last definition within a phase counts."""
+    found: dict[int, dict[str, float]] = {}
+    for entry in ledger.read(f"experiment:{experiment_id}"):
+        definition = entry.value.body.get("definition")
+        if isinstance(definition, Mapping):
+            experiment = Experiment.from_dict(definition)
+            found[experiment.phase] = {arm.name: arm.share for arm in experiment.all_arms()}
+    return found
+
+
 def backdate(
     store: ExperimentStore,
     ledger: Ledger,

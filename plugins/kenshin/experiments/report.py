@@ -240,8 +240,10 @@ def _winners(experiment: Experiment, assessment: Assessment, decision: Decision)
         for each in assessment.arms
         if each.look is not None and each.look.outcome == "crossed_down"
     }
-    if decision.arm is not None and decision.verdict in ("promote", "roll_back"):
-        found[decision.arm] = decision.arm if decision.verdict == "promote" else control
+    if decision.arm is not None and (decision.verdict == "roll_back" or decision.rule == "crossed_down"):
+        found[decision.arm] = control
+    if decision.arm is not None and decision.verdict == "promote":
+        found[decision.arm] = decision.arm
     return found
 
 

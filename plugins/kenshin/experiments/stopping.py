@@ -28,7 +28,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from kenshin.experiments.policy import Policy, Spending
-from kenshin.experiments.stats.sequence import sequence_interval
+from kenshin.experiments.stats.sequence import sequence_bound
 from kenshin.experiments.stats.sequential import bounds
 
 if TYPE_CHECKING:
@@ -104,15 +104,15 @@ def limits(
 
 
 @lru_cache(maxsize=256)
-def boundary_at_horizon(policy_nights: tuple[int, int], alpha: float, spending: Spending) -> float:
+def boundary_at_horizon(first: int, horizon: int, alpha: float, spending: Spending) -> float:
     """The last normal boundary of a plan with one look a night, equally informative.
 
     Args:
-        policy_nights: the first night that may decide, and the horizon.
+        first: night that may decide.
+        horizon: the last night.
         alpha: that is spent until the horizon.
         spending: how.
     """
-    first, horizon = policy_nights
     steps = tuple((night / horizon, night / horizon) for night in range(first, horizon + 1))
     return bounds(steps, alpha, spending)[-1].z
 
@@ -128,14 +128,7 @@ def _limit(policy: Policy, each: Candidate, looks: Sequence[Look], share: float,
         return Limit(bound.z, critical, bound.alpha_spent) if math.isfinite(critical) else None
     if not policy.extend:
         return None
-    low, high = sequence_interval(
-        difference.delta,
-        difference.se,
-        each.sessions,
-        policy.extension_alpha * share,
-        tuned_at=spent[end].sessions,
-    )
-    half = (high - low) / 2 / difference.se
+    half = sequence_bound(each.sessions, policy.extension_alpha * share, spent[end].sessions)
     return Limit(half, half, policy.alpha * share)
 
 

@@ -1,6 +1,6 @@
 """Validity: what keeps a night from deciding, whatever its figures say.
 
-None of it depends on which arm is better, so a night that is held neither spends alpha nor bends what later nights find.
+None of it depends on which arm is better, so a night that is held neither spends alpha nor bends what later ones find.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from kenshin.signals.records import Record
+from kenshin.signals.records import DECISION_CODES, Record
 
 Unit = Literal["Percent", "Milliseconds", "Count", "None"]
 DimensionSets = tuple[tuple[str, ...], ...]
@@ -72,6 +72,20 @@ CATALOGUE: tuple[Metric, ...] = (
     _experiment("ExperimentSessionsB", "Count", "sessions_b", "Sessions of the compared arm so far."),
     _experiment("ExperimentScoreDelta", "None", "score_delta", "Compared arm's mean score minus control's."),
     _experiment("ExperimentPValue", "None", "p_value", "Welch's p by session, valid for one look only."),
+    _experiment("ExperimentLook", "Count", "look", "Number of the night's look."),
+    _experiment("ExperimentZ", "None", "z", "The difference by its standard error, stratified by phase."),
+    _experiment("ExperimentBoundary", "None", "boundary", "The z that decides tonight, above or below zero."),
+    _experiment(
+        "ExperimentAlphaSpent", "None", "alpha_spent", "Alpha of the comparison that is spent so far."
+    ),
+    _experiment(
+        "ExperimentDecision",
+        "None",
+        "decision_code",
+        "The night's verdict: "
+        + ", ".join(f"{code} {verdict}" for verdict, code in DECISION_CODES.items())
+        + ".",
+    ),
 )
 
 _BY_RECORD: dict[str, tuple[Metric, ...]] = {

@@ -44,6 +44,18 @@ class _Logged:
         return line
 
 
+DECISION_CODES: Mapping[str, int] = {
+    "continue": 0,
+    "extend": 1,
+    "inconclusive": 2,
+    "promote": 3,
+    "reject": 4,
+    "roll_back": 5,
+    "hold": 6,
+}
+"""A night's verdict as a number, for graphs."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExperimentAnalysed(_Logged):
     """One arm compared with control, one night."""
@@ -64,6 +76,13 @@ class ExperimentAnalysed(_Logged):
     significant: bool | None = None
     recommendation: str | None = None
     report_key: str | None = None
+    look: int | None = None
+    z: float | None = None
+    boundary: float | None = None
+    alpha_spent: float | None = None
+    decision: str | None = None
+    decision_code: int | None = None
+    decided_arm: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -382,7 +382,13 @@ def test_a_day_collected_twice_in_two_orders_with_late_rows_gives_the_same_bytes
             work(runtime, experiment, zone)
             item = {"experiment_id": "exp", "through_day": THROUGH.isoformat()}
             night.analyse(
-                runtime.experiments, runtime.lake, runtime.recorder, item, zone=zone, at=runtime.clock()
+                runtime.experiments,
+                runtime.ledger,
+                runtime.lake,
+                runtime.recorder,
+                item,
+                zone=zone,
+                at=runtime.clock(),
             )
         bodies.append(published(runtime))
     assert {key.partition("/")[0] for key in bodies[0]} == {
@@ -454,7 +460,13 @@ def test_grouping_shards_into_tasks_changes_no_byte_of_the_report(
             night.reduce_shards(runtime.experiments, runtime.lake, reduced, zone=zone)
         [target] = night.experiments_of(items)
         night.analyse(
-            runtime.experiments, runtime.lake, runtime.recorder, target, zone=zone, at=runtime.clock()
+            runtime.experiments,
+            runtime.ledger,
+            runtime.lake,
+            runtime.recorder,
+            target,
+            zone=zone,
+            at=runtime.clock(),
         )
         report = read_report(runtime.lake, "exp", THROUGH)
         manifest = read_manifest(runtime.lake, report.report_key)

@@ -80,6 +80,7 @@ def whole_night(runtime, zone, recorder, *, dry_run=False):
     [target] = night.experiments_of(items)
     return night.analyse(
         runtime.experiments,
+        runtime.ledger,
         runtime.lake,
         recorder,
         target,
@@ -132,7 +133,14 @@ def test_a_night_removes_what_was_replaced_more_than_a_week_ago(runtime, experim
         (item,) = night.experiments_of(plan(runtime, zone))
         at = runtime.clock()
         night.analyse(
-            runtime.experiments, runtime.lake, runtime.recorder, item, zone=zone, at=at, dry_run=False
+            runtime.experiments,
+            runtime.ledger,
+            runtime.lake,
+            runtime.recorder,
+            item,
+            zone=zone,
+            at=at,
+            dry_run=False,
         )
         return set((runtime.settings.home / "lake" / "observations").rglob("*.parquet"))
 

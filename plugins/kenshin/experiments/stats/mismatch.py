@@ -1,7 +1,7 @@
 """Sample-ratio mismatch: whether sessions fell on the arms as their shares say.
 
 Two tests on the sessions of each arm. Pearson's χ² is true of one look; tested every night it cries wolf. The e-value
-of M. Lindon and A. Malek, "Anytime-Valid Inference for Multinomial Count Data", NeurIPS 2022, equation 6, is the Bayes
+of M. Lindon and A. Malek, "Anytime-Valid Inference for Multinomial Count Data", NeurIPS 2022, is the Bayes
 factor of a Dirichlet(c·shares) mixture against the shares themselves. Under the shares it is a martingale that starts
 at 1, so by Ville's inequality it ever reaches 1/α with chance α at most: it may be looked at every night.
 
