@@ -29,6 +29,7 @@
 - `assessment`: all of that, of statistics in memory.
 - `decision`: one table from an assessment to a verdict; `situation`: what it asks about.
 - `looks`: what each night saw and decided, in the ledger; `judging`: assess, look, decide.
+- `page`: the report as one HTML file.
 - `report`: the analysis with what a reader needs to judge it, as the lake keeps it.
 - `proposal`, `question`: a verdict as a question to a person, and its words; `promotion`: what an answer comes to.
 - `conclusion`: an experiment ended, or an arm taken back, exactly once; `chronicle`: all that happened, in words.

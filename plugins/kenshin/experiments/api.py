@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, overload
@@ -17,12 +17,13 @@ from kenshin.experiments.columns import SAME, ColumnMap
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.exporting import Export, What
 from kenshin.experiments.importing import ImportResult, Progress, import_file
-from kenshin.experiments.looks import Look, looks_of
+from kenshin.experiments.looks import Look, looks_of, subject_of
 from kenshin.experiments.observation import ABObservation
 from kenshin.experiments.promotion import Answer, Outcome, settle
 from kenshin.experiments.proposal import Proposal, propose
 from kenshin.experiments.report import ExperimentReport, read_report, report_days
 from kenshin.experiments.tally import RecorderStats
+from kenshin.ledger import LedgerEntry
 from kenshin.ports import Versioned
 
 BY = "api"
@@ -342,6 +343,13 @@ def export_observations(
         last_day=last_day or day_of(runtime.clock(), zone),
         what=what,
     )
+
+
+def ledger_entries(experiment_id: str) -> Sequence[Versioned[LedgerEntry]]:
+    """What happened to an experiment, in order; raises ExperimentNotFound."""
+    runtime = current()
+    registry.find(runtime.experiments, experiment_id)
+    return runtime.ledger.read(subject_of(experiment_id))
 
 
 def report(experiment_id: str, day: date) -> ExperimentReport:

@@ -155,6 +155,8 @@ def assess(
         time=min(1.0, night / policy.horizon_nights),
         phase=max(statistics.phases(), default=experiment.phase),
         decides=not validity.problems,
+        control=control.name,
+        mismatch=mismatch,
     )
     candidates = {
         arm: Candidate(each.difference, stated(each.difference.se**-2), each.sessions)
@@ -225,6 +227,8 @@ class _Frame:
     time: float
     phase: int
     decides: bool
+    control: str
+    mismatch: Mismatch
 
 
 def _look(
@@ -259,7 +263,15 @@ def _look(
         ci_low=None if half is None else stated(difference.delta - half),
         ci_high=None if half is None else stated(difference.delta + half),
         outcome=_outcome(frame, difference, limit, power),
+        sessions_a=frame.mismatch.observed[frame.control],
+        sessions_b=frame.mismatch.observed[arm],
+        expected_b=stated(_share_beside(frame.mismatch.expected, frame.control, arm)),
     )
+
+
+def _share_beside(expected: Mapping[str, float], control: str, arm: str) -> float:
+    both = expected[control] + expected[arm]
+    return expected[arm] / both if both else 0.0
 
 
 def _outcome(frame: _Frame, difference: Difference, limit: Limit | None, power: float | None) -> Outcome:

@@ -56,6 +56,9 @@ class Look:
         decision: the verdict of the night, over all arms.
         report_key: the night's report.
         code_version: of Kenshin that looked.
+        sessions_a: of control, scored or not, as the sample ratio counts them.
+        sessions_b: of the arm, counted alike.
+        expected_b: the arm's assigned share of its own and control's sessions.
     """
 
     look: int
@@ -80,6 +83,9 @@ class Look:
     decision: str = ""
     report_key: str = ""
     code_version: str = ""
+    sessions_a: int | None = None
+    sessions_b: int | None = None
+    expected_b: float | None = None
 
     @property
     def spent(self) -> bool:
@@ -221,7 +227,7 @@ def export_looks(lake: Lake, experiment_id: str, looks: Sequence[Look]) -> Manif
     """Write all looks of an experiment to the lake as Parquet."""
     import pyarrow as pa
 
-    kinds = {"int": pa.int32(), "float": pa.float64(), "float | None": pa.float64(), "date": pa.date32()}
+    kinds = {"int": pa.int32(), "int | None": pa.int32(), "float": pa.float64(), "float | None": pa.float64(), "date": pa.date32()}
     schema = pa.schema([(each.name, kinds.get(str(each.type), pa.string())) for each in fields(Look)])
     table = pa.Table.from_pylist([asdict(look) for look in looks], schema=schema)
     body = encode(table, schema=SCHEMA, sort_by=("look", "arm"))

@@ -17,6 +17,7 @@ from kenshin.experiments.assessment import JUDGED, Assessment
 from kenshin.experiments.decision import Decision
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.looks import Look
+from kenshin.experiments.page import render_page
 from kenshin.experiments.sufficient import LATENCY, SCORE
 from kenshin.lake import Lake
 from kenshin.publishing import MANIFEST, Manifest, as_json, partition, publish, read_json, read_manifest
@@ -247,9 +248,10 @@ def _winners(experiment: Experiment, assessment: Assessment, decision: Decision)
 
 
 def publish_report(lake: Lake, report: ExperimentReport) -> Manifest:
-    """Write a report to its place in the lake; a report with other figures of the same day is replaced."""
-    body = as_json(report.as_dict())
-    return publish(lake, report.report_key, [("json", body)], schema=SCHEMA, inputs=report.inputs)
+    """Write a report and its page to their place in the lake; one with other figures of the same day is replaced."""
+    body = report.as_dict()
+    parts = [("json", as_json(body)), ("html", render_page(body))]
+    return publish(lake, report.report_key, parts, schema=SCHEMA, inputs=report.inputs)
 
 
 def read_report(lake: Lake, experiment_id: str, day: date) -> ExperimentReport:
