@@ -107,7 +107,9 @@ def test_a_night_tells_one_record_per_compared_arm(runtime, experiment, seen, zo
     assert (record.arm, record.status, record.sessions_b) == ("B", "analysed", 40)
     assert record.score_delta == summary["score_delta"] == 0.5
     assert record.report_key == summary["report_key"]
-    assert summary["recommendation"].startswith("PROMOTE version v2")
+    assert summary["decision"]["rule"] == "too_few_nights"
+    assert summary["recommendation"] == "Not significant — continue experiment or declare tie"
+    assert (record.look, record.decision, record.decision_code, record.boundary) == (1, "hold", 6, None)
     assert "arms" not in summary
     assert len(json.dumps(summary)) < 2000
 
