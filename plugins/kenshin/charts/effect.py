@@ -7,12 +7,9 @@ zone. Both are drawn, since one shows how sure an estimate is, the other how far
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kenshin.charts.theme import PRINTED, Theme
-
-if TYPE_CHECKING:
-    import altair as alt
+from kenshin.charts.theme import PRINTED, Chart, Theme
 
 HEADROOM = 1.15
 TITLE = "worse   ←   difference from control   →   better"
@@ -26,7 +23,7 @@ def effect(
     width: int = 640,
     height: int = 260,
     title: str = TITLE,
-) -> alt.LayerChart:
+) -> Chart:
     """The effect night by night.
 
     Args:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kenshin.charts.legible import legible
-from kenshin.charts.theme import PRINTED, Theme
-
-if TYPE_CHECKING:
-    import altair as alt
+from kenshin.charts.theme import PRINTED, Chart, Theme
 
 LABELLED = 150
 """So wide is the column of labels; on a phone a third of the chart."""
@@ -28,7 +25,7 @@ def forest(
     theme: Theme = PRINTED,
     width: int = 640,
     title: str = TITLE,
-) -> alt.LayerChart:
+) -> Chart:
     """Parts of a whole, by their own estimates.
 
     Args:
@@ -64,13 +61,13 @@ def forest(
     colour = alt.Color(
         "kind:N", scale=alt.Scale(domain=["part", "whole"], range=[theme.arms[1], theme.ink]), legend=None
     )
-    guides = [
-        alt.Chart(alt.InlineData(values=[{"at": at}])).mark_rule(aria=False, **look).encode(x="at:Q")
-        for at, look in (
-            (0, {"color": theme.muted, "strokeWidth": 1}),
-            (whole["delta"], {"color": theme.ink, "strokeDash": [3, 3], "strokeWidth": 1, "opacity": 0.6}),
-        )
-    ]
+    zero, guide = (
+        alt.Chart(alt.InlineData(values=[{"at": at}])).encode(x="at:Q") for at in (0, whole["delta"])
+    )
+    guides = (
+        zero.mark_rule(aria=False, color=theme.muted, strokeWidth=1),
+        guide.mark_rule(aria=False, color=theme.ink, strokeDash=[3, 3], strokeWidth=1, opacity=0.6),
+    )
     intervals = base.mark_rule(aria=False, strokeWidth=2, opacity=0.6).encode(
         x=alt.X("ci_low:Q"), x2="ci_high:Q", color=colour
     )

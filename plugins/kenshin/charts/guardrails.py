@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kenshin.charts.theme import PRINTED, Theme
-
-if TYPE_CHECKING:
-    import altair as alt
+from kenshin.charts.theme import PRINTED, Chart, Theme
 
 LABELLED = 150
 """So wide is the column of labels; on a phone a third of the chart."""
@@ -17,9 +14,7 @@ ROW = 38
 OUTCOMES = ("passes", "undecided", "harmed")
 
 
-def guardrails(
-    rows: Sequence[Mapping[str, Any]], *, theme: Theme = PRINTED, width: int = 640
-) -> alt.LayerChart:
+def guardrails(rows: Sequence[Mapping[str, Any]], *, theme: Theme = PRINTED, width: int = 640) -> Chart:
     """One row a guarded figure: its interval, and where harm begins.
 
     Args:

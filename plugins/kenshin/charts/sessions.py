@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kenshin.charts.theme import PRINTED, Theme
-
-if TYPE_CHECKING:
-    import altair as alt
+from kenshin.charts.theme import PRINTED, Chart, Theme
 
 LEAST_SPAN = 0.05
 """Shares are shown at least so far around the expected one: chance alone moves them a little."""
@@ -21,7 +18,7 @@ def sessions(
     theme: Theme = PRINTED,
     width: int = 640,
     height: int = 150,
-) -> alt.VConcatChart:
+) -> Chart:
     """Two panels: the sessions until each night, and the candidates' shares of them.
 
     Args:

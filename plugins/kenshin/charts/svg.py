@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree
 
 from kenshin.charts.legible import legible
-from kenshin.charts.theme import Theme
+from kenshin.charts.theme import Chart, Theme
 from kenshin.errors import BackendUnavailable
-
-if TYPE_CHECKING:
-    import altair as alt
 
 VEGA_LITE = "6.4"
 """The renderer holds several versions; one is named, so that a newer renderer draws the same."""
@@ -22,7 +19,7 @@ _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 
-def as_svg(chart: alt.LayerChart | alt.VConcatChart, theme: Theme, *, name: str, words: str) -> str:
+def as_svg(chart: Chart, theme: Theme, *, name: str, words: str) -> str:
     """Draw a chart; the same chart gives the same text.
 
     Args:

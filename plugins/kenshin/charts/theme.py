@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     import altair as alt
+
+Chart: TypeAlias = "alt.LayerChart | alt.FacetChart | alt.VConcatChart"
 
 FONT = "Liberation Sans"
 """The renderer ships this typeface, so a chart is measured alike on every machine. A reader without it sees Arial."""
@@ -46,9 +48,9 @@ class Theme:
         colours = [control, *(others[place % len(others)] for place in range(len(arms) - 1))]
         return alt.Scale(domain=arms, range=colours)
 
-    def dressed(self, chart: alt.LayerChart | alt.VConcatChart) -> alt.LayerChart | alt.VConcatChart:
+    def dressed(self, chart: Chart) -> Chart:
         """A chart in this theme."""
-        return (
+        dressed: Chart = (
             chart.configure(background="transparent", font=FONT, padding=2)
             .configure_view(stroke=None)
             .configure_axis(
@@ -65,6 +67,7 @@ class Theme:
             )
             .configure_text(color=self.muted, fontSize=SMALL)
         )
+        return dressed
 
 
 PRINTED = Theme(

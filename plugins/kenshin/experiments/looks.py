@@ -227,7 +227,9 @@ def export_looks(lake: Lake, experiment_id: str, looks: Sequence[Look]) -> Manif
     """Write all looks of an experiment to the lake as Parquet."""
     import pyarrow as pa
 
-    kinds = {"int": pa.int32(), "int | None": pa.int32(), "float": pa.float64(), "float | None": pa.float64(), "date": pa.date32()}
+    kinds = {"date": pa.date32()}
+    kinds |= dict.fromkeys(("int", "int | None"), pa.int32())
+    kinds |= dict.fromkeys(("float", "float | None"), pa.float64())
     schema = pa.schema([(each.name, kinds.get(str(each.type), pa.string())) for each in fields(Look)])
     table = pa.Table.from_pylist([asdict(look) for look in looks], schema=schema)
     body = encode(table, schema=SCHEMA, sort_by=("look", "arm"))

@@ -13,7 +13,9 @@ from kenshin.ledger import LedgerEntry
 @pytest.fixture
 def reported(kenshin, runtime, monkeypatch):
     """An experiment with a report, and an answer in its ledger."""
-    kenshin("experiments", "create", "star-class-size", "--a", "regular-class", "--b", "small-class", "--start")
+    kenshin(
+        "experiments", "create", "star-class-size", "--a", "regular-class", "--b", "small-class", "--start"
+    )
     at = datetime(2026, 11, 11, 1, 2, tzinfo=UTC)
     runtime.ledger.append(
         LedgerEntry("experiment:star-class-size", "answer:1", "answer", at, "hana", {"chose": "Promote"})

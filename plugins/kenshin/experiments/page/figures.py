@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from kenshin.charts.effect import effect
 from kenshin.charts.forest import forest
 from kenshin.charts.guardrails import guardrails
 from kenshin.charts.sessions import sessions
 from kenshin.charts.svg import as_svg
-from kenshin.charts.theme import STYLED
+from kenshin.charts.theme import STYLED, Chart
 from kenshin.experiments.page.numbers import interval, signed, signed_percent
 from kenshin.experiments.page.words import estimated, named
-
-if TYPE_CHECKING:
-    import altair as alt
 
 WIDE, NARROW = 690, 280
 """Widths of the plots, their axes left out, in pixels."""
@@ -54,11 +52,9 @@ def figures(report: Mapping[str, Any]) -> list[Figure]:
     ]
 
 
-def _drawn(
-    name: str, words: str, chart: Callable[[int], alt.LayerChart | alt.VConcatChart]
-) -> tuple[str, str]:
-    wide = as_svg(chart(WIDE), STYLED, name=f"{name}-wide", words=words)
-    narrow = as_svg(chart(NARROW), STYLED, name=f"{name}-narrow", words=words)
+def _drawn(name: str, words: str, chart: Callable[..., Chart]) -> tuple[str, str]:
+    wide = as_svg(chart(theme=STYLED, width=WIDE), STYLED, name=f"{name}-wide", words=words)
+    narrow = as_svg(chart(theme=STYLED, width=NARROW), STYLED, name=f"{name}-narrow", words=words)
     return wide, narrow
 
 
@@ -76,7 +72,7 @@ def _effects(report: Mapping[str, Any]) -> Iterator[Figure]:
         wide, narrow = _drawn(
             f"effect-{place}",
             words,
-            lambda width, rows=rows: effect(rows, horizon=horizon, theme=STYLED, width=width),
+            partial(effect, rows, horizon=horizon),
         )
         yield Figure(
             f"The difference, night by night: {named(report, each['arm'])}",
@@ -96,9 +92,7 @@ def _sessions(report: Mapping[str, Any]) -> Iterator[Figure]:
     words = "Sessions by arm until each night: " + ", ".join(
         f"{arm} {seen:,}" for arm, seen in report["mismatch"]["observed"].items()
     )
-    wide, narrow = _drawn(
-        "sessions", words, lambda width: sessions(rows, horizon=horizon, theme=STYLED, width=width)
-    )
+    wide, narrow = _drawn("sessions", words, partial(sessions, rows, horizon=horizon))
     caption = (
         "Above, sessions until each night; below, a candidate's share beside the assigned one (dashed). "
     )
@@ -144,7 +138,7 @@ def _guardrails(report: Mapping[str, Any]) -> Iterator[Figure]:
     words = "Changes of the guarded figures: " + "; ".join(
         f"{row['label']} {signed_percent(row['delta_relative'])}, {row['outcome']}" for row in rows
     )
-    wide, narrow = _drawn("guardrails", words, lambda width: guardrails(rows, theme=STYLED, width=width))
+    wide, narrow = _drawn("guardrails", words, partial(guardrails, rows))
     yield Figure(
         "Guardrails",
         "What must not get worse. Harm begins at the red mark: an interval short of it passes, one beyond it harms, "
@@ -232,7 +226,7 @@ def _forest(
         **_whole_interval(each),
     }
     words = f"{title}: " + "; ".join(f"{row['label']} {signed(row['delta'])}" for row in rows)
-    wide, narrow = _drawn(name, words, lambda width: forest(rows, whole=whole, theme=STYLED, width=width))
+    wide, narrow = _drawn(name, words, partial(forest, rows, whole=whole))
     yield Figure(title, caption, wide, narrow)
 
 
