@@ -6,6 +6,7 @@ from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 from kenshin.experiments.analysis import analyse
+from kenshin.experiments.assessment import assess
 from kenshin.experiments.decision import Decision
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.observation import observation
@@ -34,14 +35,15 @@ def report_of(experiment: Experiment, day: date, verdict: str, arm: str | None =
         for each in experiment.all_arms()
         for n in range(3)
     ]
-    primary = [
-        {"arm": each.name, "delta": 0.0123456, "ci_low": 0.001, "ci_high": None if each.name == "C" else 0.02}
-        for each in experiment.all_arms()[1:]
-    ]
+    statistics = of_observations(seen)
+    judged = assess(experiment, statistics, {}, {}, (), days=(day,)).as_dict()
+    for each in judged["primary"]:
+        limits = (None, None) if each["arm"] == "C" else (0.001, 0.02)
+        each |= {"delta": 0.0123456, "se": 0.004, "ci_low": limits[0], "ci_high": limits[1]}
     words = str(decided.pop("words", f"The verdict is {verdict}."))
     return ExperimentReport(
         day=day,
-        analysis=analyse(experiment, of_observations(seen)),
+        analysis=analyse(experiment, statistics),
         description=experiment.description,
         unit="session",
         randomised="by session",
@@ -53,14 +55,7 @@ def report_of(experiment: Experiment, day: date, verdict: str, arm: str | None =
         inputs={},
         decision=Decision(verdict, arm, ("It crossed its boundary.",), words, **decided),
         looks=(),
-        judged={
-            "primary": primary,
-            "guardrails": [],
-            "mismatch": {},
-            "plan": {},
-            "segments": [],
-            "metrics": [],
-        },
+        judged=judged,
         rules=experiment.policy.rules(),
     )
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from kenshin.cli.output import AsJson, show_facts, show_json, show_rows
 from kenshin.days import parse_day
+from kenshin.errors import InvalidInput
 from kenshin.experiments import api
 from kenshin.experiments.experiment import Experiment
+from kenshin.experiments.page import render_page
 from kenshin.experiments.report import ExperimentReport
+from kenshin.ledger import LedgerEntry
+from kenshin.ports import Versioned
 
 NAMED = 5
 """So many sessions seen in two arms are named on a terminal; the report names more."""
@@ -54,13 +60,26 @@ Id = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="The experiment's 
 Day = Annotated[str | None, typer.Option(help="Report of this day (YYYY-MM-DD) instead of the newest.")]
 
 
-def report(experiment_id: Id, day: Day = None, as_json: AsJson = False) -> None:
-    """A night's report: what was decided and why, then the figures."""
+def report(
+    experiment_id: Id,
+    day: Day = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write it as a page instead; replaces the file."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """A night's report: what was decided and why, then the figures.
+
+    With --html as one file that needs no network: words, charts, tables, and the ledger as it is now.
+    """
     found = api.report(experiment_id, parse_day(day)) if day else api.latest_report(experiment_id)
-    if as_json:
+    if html is not None:
+        _write_page(found, html, as_json=as_json)
+    elif as_json:
         show_json(found.as_dict())
-        return
-    show_report(api.show_experiment(experiment_id).value, found)
+    else:
+        show_report(api.show_experiment(experiment_id).value, found)
 
 
 def looks(experiment_id: Id, as_json: AsJson = False) -> None:
@@ -145,3 +164,35 @@ def _in_words(body: Mapping[str, Any]) -> dict[str, Any]:
 def _named(sessions: Iterable[str], count: int) -> str | None:
     few = list(islice(sessions, NAMED))
     return f"{count}: {', '.join(few)}{', …' if count > len(few) else ''}" if count else None
+
+
+def _write_page(found: ExperimentReport, html: Path, *, as_json: bool) -> None:
+    page = render_page(
+        found.as_dict(), ledger=[_told(entry) for entry in api.ledger_entries(found.experiment_id)]
+    )
+    try:
+        html.write_bytes(page)
+    except OSError as error:
+        raise InvalidInput(
+            value=str(html),
+            reason=f"cannot be written ({error})",
+            mend="Name a file in a folder that exists.",
+        ) from error
+    facts = {
+        "file": str(html),
+        "day": found.day.isoformat(),
+        "bytes": len(page),
+        "verdict": found.decision.verdict,
+    }
+    show_facts(facts, as_json=as_json, title=f"Report of {found.experiment_id}")
+
+
+def _told(entry: Versioned[LedgerEntry]) -> dict[str, Any]:
+    value = entry.value
+    return {
+        "number": entry.version,
+        "at": f"{value.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        "kind": value.kind,
+        "by": value.by,
+        "body": value.body,
+    }
