@@ -7,6 +7,7 @@ what summing all observations gives.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,7 +26,9 @@ from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.observation import SHARDS
 from kenshin.experiments.session_days import SessionDay, keep_delta, session_day, with_ending
 from kenshin.experiments.stats.quantile import QuantileEstimate, quantile
-from kenshin.experiments.sufficient import Statistics
+from kenshin.experiments.stats.ratio import RatioStatistics
+from kenshin.experiments.stats.winsorise import winsorised
+from kenshin.experiments.sufficient import LATENCY, Statistics
 from kenshin.experiments.totals import SCHEMA as STATISTICS_SCHEMA
 from kenshin.experiments.totals import Totals, added, merged
 from kenshin.experiments.units import Extent, Units
@@ -52,6 +55,9 @@ if TYPE_CHECKING:
 STATISTICS = "statistics"
 MEMORY_LIMIT = "1GB"
 P95 = 0.95
+METRICS = "metrics"
+"""Among the inputs of values, beside the manifest of their observations."""
+
 LOOKED_BACK = 14
 """Totals to go on from are looked for in so many days."""
 
@@ -60,6 +66,7 @@ def reduce(lake: Lake, experiment: Experiment, *, shard: int, through_day: date,
     """Publish one shard's deltas of all days and its totals through a day, unless they are up to date."""
     name = experiment.experiment_id
     target = partition_of(name, through_day, shard, dataset=STATISTICS)
+    metrics = sorted({LATENCY, *experiment.policy.winsorise})
     with _database() as connection:
         days: dict[date, SessionDay] = {}
         for day in days_between(first_day(experiment, zone), through_day):
@@ -67,7 +74,8 @@ def reduce(lake: Lake, experiment: Experiment, *, shard: int, through_day: date,
             if observed is not None:
                 delta = partition_of(name, day, shard, dataset=SESSIONS)
                 days[day] = session_day(lake, connection, observed, delta)
-                _keep_values(lake, connection, observed, partition_of(name, day, shard, dataset=VALUES))
+                values = partition_of(name, day, shard, dataset=VALUES)
+                _keep_values(lake, connection, observed, values, metrics=metrics)
         units = Units.of(Extent.total(each.extent for each in days.values()))
         for day, known in days.items():
             delta = partition_of(name, day, shard, dataset=SESSIONS)
@@ -115,14 +123,39 @@ def read_latencies(lake: Lake, experiment_id: str, days: Sequence[date]) -> dict
     return {arm: quantile(sample, P95) for arm, sample in samples.items()}
 
 
-def _keep_values(lake: Lake, connection: duckdb.DuckDBPyConnection, observed: Manifest, target: str) -> None:
-    inputs = {f"{observed.partition}/{MANIFEST}": observed.etag}
+def read_winsorised(
+    lake: Lake, experiment: Experiment, days: Sequence[date]
+) -> dict[str, Mapping[str, RatioStatistics]]:
+    """Statistics of the metrics that the policy cuts, by metric and arm.
+
+    Args:
+        lake: where each session's values are.
+        experiment: its policy.
+        days: that count.
+    """
+    found = {}
+    with _database() as connection:
+        for metric, percentile in experiment.policy.winsorise.items():
+            samples = read_values(lake, connection, experiment.experiment_id, days, metric)
+            found[metric] = winsorised(samples, percentile).statistics
+    return found
+
+
+def _keep_values(
+    lake: Lake,
+    connection: duckdb.DuckDBPyConnection,
+    observed: Manifest,
+    target: str,
+    *,
+    metrics: Sequence[str],
+) -> None:
+    inputs = {f"{observed.partition}/{MANIFEST}": observed.etag, METRICS: json.dumps(metrics)}
     if _is_current(lake, target, inputs, VALUES_SCHEMA):
         return
     parts = []
     if observed.parts:
         with local_parts(lake, [observed]) as paths:
-            table = values_of_files(connection, paths)
+            table = values_of_files(connection, paths, metrics)
         parts.append(("parquet", encode(table, schema=VALUES_SCHEMA, sort_by=ORDER)))
     publish(lake, target, parts, schema=VALUES_SCHEMA, inputs=inputs)
 

@@ -14,7 +14,6 @@ from kenshin.experiments.looks import Look, history_of, record_night, signed
 from kenshin.experiments.registry import shares_by_phase
 from kenshin.experiments.report import report_partition
 from kenshin.experiments.sufficient import Statistics
-from kenshin.lake import Lake
 from kenshin.ledger import Ledger
 from kenshin.publishing import code_version
 
@@ -102,31 +101,6 @@ def judge(
         )
         decision, tonight = night.decision, night.looks
     return Judgement(assessment, decision, (*before, *tonight), number)
-
-
-def read_winsorised(
-    lake: Lake, experiment: Experiment, days: Sequence[date]
-) -> dict[str, Mapping[str, RatioStatistics]]:
-    """Statistics of the metrics that the policy cuts, by metric and arm.
-
-    Args:
-        lake: where each session's values are.
-        experiment: its policy.
-        days: that count.
-    """
-    import duckdb
-
-    from kenshin.experiments.stats.winsorise import winsorised
-    from kenshin.experiments.values import read_values
-
-    if not experiment.policy.winsorise:
-        return {}
-    with duckdb.connect() as connection:
-        samples = read_values(lake, connection, experiment.experiment_id, days)
-    return {
-        metric: winsorised(samples, percentile).statistics
-        for metric, percentile in experiment.policy.winsorise.items()
-    }
 
 
 def _signed(

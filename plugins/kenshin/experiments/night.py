@@ -13,13 +13,19 @@ from typing import Any
 
 from kenshin.days import days_between, parse_day
 from kenshin.errors import InvalidInput
-from kenshin.experiments.aggregate import STATISTICS, read_latencies, read_statistics, reduce
+from kenshin.experiments.aggregate import (
+    STATISTICS,
+    read_latencies,
+    read_statistics,
+    read_winsorised,
+    reduce,
+)
 from kenshin.experiments.analysis import analyse as analyse_statistics
 from kenshin.experiments.collect import DATASET as OBSERVATIONS
 from kenshin.experiments.collect import collect, first_day
 from kenshin.experiments.deltas import DATASET as SESSIONS
 from kenshin.experiments.experiment import Experiment
-from kenshin.experiments.judging import judge, read_winsorised
+from kenshin.experiments.judging import judge
 from kenshin.experiments.looks import export_looks, looks_of
 from kenshin.experiments.observation import SHARDS
 from kenshin.experiments.registry import find

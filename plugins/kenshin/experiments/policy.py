@@ -19,8 +19,8 @@ Direction = Literal["higher", "lower"]
 OnTimeout = Literal["keep_running", "promote"]
 
 SCORE = "quality_score"
-WINSORISABLE = ("latency_ms",)
-"""Metrics whose single values are kept, so that they can be cut; the score lies from 0 to 1 as it is."""
+NOT_CUT = (SCORE, "turns", "observations")
+"""The score lies from 0 to 1 as it is, and a session's observations are no values of theirs."""
 
 LEAST_SESSIONS = 30
 """The proof of concept's minimum; a policy may ask for more."""
@@ -103,8 +103,8 @@ class Policy:
         crossing_share: the share of sessions seen in several arms above which the nights are held.
         guardrails: what a candidate must not harm; none unless declared.
         minimal_effect: the smallest difference of the score that matters; None: the one that the sample can detect.
-        winsorise: metrics whose values are cut at a percentile of all arms' values, e.g. ``{"latency_ms": 99}``; see
-            `WINSORISABLE`.
+        winsorise: metrics whose values are cut at a percentile of all arms' values, e.g. ``{"cost": 99}``: latency, or
+            any further metric of the observations.
         cuped: whether a covariate known before the exposure sharpens the estimate.
         promotion: who carries a verdict out.
 
@@ -201,8 +201,10 @@ class Policy:
         if not isinstance(self.winsorise, Mapping):
             _refuse("winsorise", self.winsorise, "not a map from metrics to percentiles")
         for metric, percentile in self.winsorise.items():
-            if metric not in WINSORISABLE:
-                _refuse("winsorise", metric, f"values are kept of {', '.join(WINSORISABLE)} alone")
+            if not isinstance(metric, str) or not metric.strip() or metric in NOT_CUT:
+                _refuse(
+                    "winsorise", metric, f"not a metric with values to cut, as {', '.join(NOT_CUT)} are none"
+                )
             if not _within(percentile, 50, 100) or percentile == 100:
                 _refuse("winsorise", {metric: percentile}, "a percentile lies from 50 to below 100")
         object.__setattr__(self, "winsorise", dict(self.winsorise))

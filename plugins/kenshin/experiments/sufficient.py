@@ -70,6 +70,12 @@ def metric_name(extra: str) -> str:
     return f"metrics.{extra}" if extra in _RESERVED else extra
 
 
+def extra_name(metric: str) -> str:
+    """The further figure that gives a metric: what `metric_name` was told."""
+    bare = metric.removeprefix("metrics.")
+    return bare if bare in _RESERVED else metric
+
+
 def segment_name(intent: str | None) -> str:
     """The segment of an intent; empty where it is unknown, and never the total's."""
     return f"({intent})" if intent == ALL_SEGMENTS else intent or ""
