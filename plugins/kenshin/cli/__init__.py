@@ -2,7 +2,7 @@
 
 - `app`: the command and how it answers errors.
 - `experiments`, `drift`, `demo`, `doctor`: its sub-commands.
-- `report`: an experiment's report as a page.
+- `page`: an experiment's report as an HTML file.
 - `output`: tables for people, JSON for programs.
 - `airflow_api`: the few calls of Airflow's REST API that the command makes.
 """

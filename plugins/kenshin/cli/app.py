@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kenshin.cli import demo, doctor, drift, experiments, report
+from kenshin.cli import demo, doctor, drift, experiments
 from kenshin.cli.output import errors, show_error
 from kenshin.errors import KenshinError
 from kenshin.publishing import code_version
@@ -21,7 +21,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(experiments.app, name="experiments")
-experiments.app.command(name="report")(report.write_report)
 app.add_typer(drift.app, name="drift")
 app.add_typer(demo.app, name="demo")
 app.command(name="doctor")(doctor.doctor)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from kenshin.cli.output import AsJson, show_facts, show_json, show_rows
+from kenshin.cli.page import write_page
 from kenshin.days import parse_day
 from kenshin.experiments import api
 from kenshin.experiments.experiment import Experiment
@@ -51,12 +53,21 @@ SEGMENTS = {
 }
 
 Id = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="The experiment's id.")]
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        "--html", metavar="FILE", help="Write it as a page that needs no network; FILE is replaced."
+    ),
+]
 Day = Annotated[str | None, typer.Option(help="Report of this day (YYYY-MM-DD) instead of the newest.")]
 
 
-def report(experiment_id: Id, day: Day = None, as_json: AsJson = False) -> None:
+def report(experiment_id: Id, day: Day = None, html: Html = None, as_json: AsJson = False) -> None:
     """A night's report: what was decided and why, then the figures."""
     found = api.report(experiment_id, parse_day(day)) if day else api.latest_report(experiment_id)
+    if html is not None:
+        write_page(found, html, as_json=as_json)
+        return
     if as_json:
         show_json(found.as_dict())
         return

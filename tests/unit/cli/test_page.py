@@ -22,7 +22,10 @@ def reported(kenshin, runtime, monkeypatch):
     )
     body = report_body()
     report = SimpleNamespace(
-        as_dict=lambda: body, day=date(2026, 11, 10), decision=SimpleNamespace(verdict="promote")
+        experiment_id="star-class-size",
+        as_dict=lambda: body,
+        day=date(2026, 11, 10),
+        decision=SimpleNamespace(verdict="promote"),
     )
     monkeypatch.setattr(api, "latest_report", lambda experiment_id: report)
     monkeypatch.setattr(api, "report", lambda experiment_id, day: report)
