@@ -1,7 +1,7 @@
 """Records to an OpenTelemetry collector by OTLP over HTTP: spans as they come, metrics as running sums.
 
 Spans and the metrics ``gen_ai.…`` follow the GenAI conventions (`kenshin.signals.genai`); every metric of the
-catalogue goes as an instrument too. A failed export of metrics loses nothing while the process lives: the next one
+catalogue goes as an instrument too, named ``<root>/<namespace>/<metric>`` in lower case. A failed export of metrics loses nothing while the process lives: the next one
 holds it too.
 """
 
@@ -129,7 +129,7 @@ class OtlpSink:
         return histogram.record
 
     def _put_of(self, metric: Metric) -> _Put:
-        name = f"{self._namespace}/{metric.namespace}/{metric.name.partition('_' + FAMILY)[0]}"
+        name = f"{self._namespace}/{metric.namespace}/{metric.name.partition('_' + FAMILY)[0]}".lower()
         put = self._puts.get(name)
         if put is None:
             about = (name, _UNITS[metric.unit], metric.meaning)
