@@ -1,8 +1,8 @@
 """Records to an OpenTelemetry collector by OTLP over HTTP: spans as they come, metrics as running sums.
 
 Spans and the metrics ``gen_ai.…`` follow the GenAI conventions (`kenshin.signals.genai`); every metric of the
-catalogue goes as an instrument too, named ``<root>/<namespace>/<metric>`` in lower case. A failed export of metrics loses nothing while the process lives: the next one
-holds it too.
+catalogue goes as an instrument too, named ``<root>/<namespace>/<metric>`` in lower case. A failed export of metrics
+loses nothing while the process lives: the next one holds it too.
 """
 
 from __future__ import annotations
