@@ -23,8 +23,8 @@ from kenshin.experiments.assignment import (
     versioner,
 )
 from kenshin.experiments.experiment import CONTROL, Experiment
-from kenshin.experiments.lifetime import working
 from kenshin.experiments.store import ExperimentStore
+from kenshin.lifetime import working
 from kenshin.ports import Versioned
 
 logger = logging.getLogger(__name__)

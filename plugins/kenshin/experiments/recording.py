@@ -22,12 +22,12 @@ from kenshin.errors import BackendUnavailable, InvalidObservation, KenshinError
 from kenshin.experiments.carrier import Carrier
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.gate import Gate
-from kenshin.experiments.lifetime import watch, watch_worker, working
 from kenshin.experiments.observation import ABObservation
 from kenshin.experiments.observing import observed
 from kenshin.experiments.spill import Spill
 from kenshin.experiments.store import ObservationStore
 from kenshin.experiments.tally import RecorderStats, Tally
+from kenshin.lifetime import watch, watch_worker, working
 
 logger = logging.getLogger(__name__)
 

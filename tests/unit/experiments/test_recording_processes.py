@@ -312,7 +312,7 @@ def test_a_fork_waits_for_background_work_but_not_for_ever(tmp_path):
     """A module that a thread is importing, or a lock of SQLite's, would stay locked in the child."""
     script = """
     import threading, time
-    from kenshin.experiments import lifetime
+    from kenshin import lifetime
 
     busy, done = threading.Event(), threading.Event()
 
