@@ -1,7 +1,8 @@
 """Texts of every kind, from the files of installed packages, the same on every machine.
 
-Real texts come from packages of fixed versions (requirements.txt); log lines, tables and opaque identifiers, of which
-no package is full, are made by a seeded recipe. A document is a run of one source's segments, of 150 to 6,000 characters.
+Real texts come from packages of fixed versions (requirements.txt); log lines, tables and opaque identifiers, of
+which no package is full, are made by a seeded recipe. A document is a run of one source's segments, of 150 to 6,000
+characters.
 """
 
 from __future__ import annotations

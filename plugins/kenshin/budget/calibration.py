@@ -1,8 +1,8 @@
 """Calibration: what a model reported it had read corrects the estimates to come, by model and script.
 
 An exponentially weighted mean of log(actual / estimate) moves the estimate, one of the squared residuals gives the
-bound its width. Weights of 1, 1/2, 1/3 … come first, so that a family fitted for another model heals within a few calls; from
-then on the newest call has the weight 0.15.
+bound its width. Weights of 1, 1/2, 1/3 … come first, so that a family fitted for another model heals within a few
+calls; from then on the newest call has the weight 0.15.
 """
 
 from __future__ import annotations

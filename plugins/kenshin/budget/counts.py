@@ -1,7 +1,8 @@
 """What a text is made of, counted fast: the quantities to which the token weights apply.
 
-Everything is a pass over bytes in C (translate, split, count). One byte stands for one character: Latin-1 letters as
-they are, other scripts as a letter for their Unicode block, taken from UTF-16, so lone surrogates count like any character.
+Everything is a pass over bytes in C (translate, split, count). One byte stands for one character: Latin-1 letters
+as they are, other scripts as a letter for their Unicode block, taken from UTF-16, so lone surrogates count like any
+character.
 """
 
 from __future__ import annotations
