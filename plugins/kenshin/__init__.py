@@ -1,5 +1,6 @@
 """Kenshin: regular check-ups for applications built on a foundation model.
 
+- `kenshin.budget`: how many tokens a prompt is, and whether it fits.
 - `kenshin.experiments`: which prompt version is better (assignment, observations, analysis).
 - `kenshin.drift`: has the vector index drifted from the embedding model.
 - `kenshin.signals`: one catalogue of metrics, one record per event, the sinks that carry records out.
@@ -16,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kenshin.budget import TokenEstimate, estimate_tokens, observe_usage
     from kenshin.drift import DriftReport, check_drift, cosine_distance, cosine_distances
     from kenshin.errors import KenshinError
     from kenshin.experiments import (
@@ -34,17 +36,21 @@ __all__ = [
     "Experiment",
     "KenshinError",
     "PromptABTester",
+    "TokenEstimate",
     "analyze",
     "assign_group",
     "check_drift",
     "cosine_distance",
     "cosine_distances",
+    "estimate_tokens",
     "get_prompt_version",
+    "observe_usage",
     "record_observation",
 ]
 
 _HOMES = {
     "KenshinError": "kenshin.errors",
+    **dict.fromkeys(["TokenEstimate", "estimate_tokens", "observe_usage"], "kenshin.budget"),
     **dict.fromkeys(["DriftReport", "check_drift", "cosine_distance", "cosine_distances"], "kenshin.drift"),
     **dict.fromkeys(
         [

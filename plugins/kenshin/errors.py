@@ -82,6 +82,12 @@ class ExperimentNotFound(KenshinError):
     title = "Experiment not found"
 
 
+class UnknownModel(KenshinError):
+    """The model registry has no entry for an id."""
+
+    title = "Unknown model"
+
+
 class Conflict(KenshinError):
     """Somebody else wrote first."""
 

@@ -18,6 +18,8 @@ from kenshin.signals.recorder import Recorder
 from kenshin.urls import PortURL
 
 if TYPE_CHECKING:
+    from kenshin.budget.calibration import Calibration
+    from kenshin.budget.models import Models
     from kenshin.drift.embedder import Embedder, EmbeddingCache
     from kenshin.drift.index import VectorIndex
     from kenshin.experiments.experiment import Experiment
@@ -148,6 +150,29 @@ class Runtime:
                     clock=self.clock,
                 )
             return cast("Recorder", recorder)
+
+    @property
+    def models(self) -> Models:
+        """The registry of models: the package's, and what the user's file adds."""
+        from kenshin.budget.models import Models
+
+        return cast("Models", self._kept("models", lambda: Models.load(self.settings.models)))
+
+    @property
+    def token_calibration(self) -> Calibration:
+        """What this process has learnt from reported usage."""
+        from kenshin.budget.calibration import Calibration
+
+        return cast("Calibration", self._kept("token_calibration", Calibration))
+
+    def _kept(self, name: str, make: Callable[[], Any]) -> Any:
+        made = self._opened.get((name, ""))
+        if made is None:
+            with self._lock:
+                made = self._opened.get((name, ""))
+                if made is None:
+                    made = self._opened[name, ""] = make()
+        return made
 
     def close(self) -> None:
         """Flush the signals and close what can be closed."""

@@ -44,6 +44,7 @@ class Settings:
         zone: whose dates are the days (``KENSHIN_ZONE``).
         namespace: root of metric namespaces (``KENSHIN_NAMESPACE``).
         shard_tasks: mapped tasks among which the 16 shards of a night are divided (``KENSHIN_SHARD_TASKS``).
+        models: a file of models that adds to the packaged registry (``KENSHIN_MODELS``).
         aws_conn_id: Airflow Connection of AWS sessions inside DAGs (``KENSHIN_AWS_CONN_ID``).
         airflow_url: where the CLI reaches Airflow (``KENSHIN_AIRFLOW_URL``).
         airflow_user: who the CLI is there (``KENSHIN_AIRFLOW_USER``).
@@ -64,6 +65,7 @@ class Settings:
     zone: ZoneInfo
     namespace: str
     shard_tasks: int
+    models: Path | None
     aws_conn_id: str
     airflow_url: str
     airflow_user: str
@@ -115,6 +117,7 @@ class Settings:
             zone=_zone(env.get("KENSHIN_ZONE") or "Asia/Tokyo"),
             namespace=names.checked(env.get("KENSHIN_NAMESPACE") or "MangaAssist", what="a metric namespace"),
             shard_tasks=_count(env.get("KENSHIN_SHARD_TASKS") or "4", "KENSHIN_SHARD_TASKS", most=16),
+            models=Path(env["KENSHIN_MODELS"]).expanduser().absolute() if env.get("KENSHIN_MODELS") else None,
             aws_conn_id=env.get("KENSHIN_AWS_CONN_ID") or "aws_default",
             airflow_url=(env.get("KENSHIN_AIRFLOW_URL") or "http://127.0.0.1:8080").rstrip("/"),
             airflow_user=env.get("KENSHIN_AIRFLOW_USER") or "admin",

@@ -1,0 +1,175 @@
+"""Calibration: what a model reported it had read corrects the estimates to come, by model and script.
+
+An exponentially weighted mean of log(actual / estimate) moves the estimate, one of the squared residuals gives the
+bound its width. Weights of 1, 1/2, 1/3 … come first, so that a family fitted for another model heals within a few
+calls; from then on the newest call has the weight 0.15.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from kenshin.budget.estimate import TokenEstimate
+from kenshin.errors import InvalidInput
+
+Script = Literal["latin", "japanese", "other"]
+
+ALPHA = 0.15
+ENOUGH = 10
+"""Calls after which the bound is the calibrated one alone."""
+
+ONE_SIDED_95 = 1.645
+OVERFLOWS = frozenset({"model_context_window_exceeded"})
+_LARGEST = math.log(8)
+_INPUT_KEYS = (
+    ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens"),
+    ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What was learnt of one model and script.
+
+    Args:
+        calls: how many calls taught it.
+        shift: mean of log(actual / estimate).
+        variance: of what the shift left unexplained.
+        overflows: calls that ended because the window was exceeded.
+    """
+
+    calls: int = 0
+    shift: float = 0.0
+    variance: float = 0.0
+    overflows: int = 0
+
+    def after(self, ratio: float, *, alpha: float = ALPHA) -> Correction:
+        """The correction after one more call whose log(actual / estimate) was `ratio`.
+
+        A call is judged by the correction as it stood before it; the first call is judged by nothing.
+        """
+        ratio = min(max(ratio, -_LARGEST), _LARGEST)
+        weight = max(alpha, 1 / (self.calls + 1))
+        surprise = ratio - self.shift
+        spread = self.variance
+        if self.calls:
+            width = max(alpha, 1 / self.calls)
+            spread = (1 - width) * spread + width * surprise * surprise
+        return replace(self, calls=self.calls + 1, shift=self.shift + weight * surprise, variance=spread)
+
+    def applied(self, estimate: TokenEstimate) -> TokenEstimate:
+        """A corrected estimate with a corrected one-sided 95 % bound.
+
+        The bound goes over from the fitted width to the calibrated one as calls come in.
+        """
+        if not self.calls or not estimate:
+            return estimate
+        tokens = int(estimate) * math.exp(self.shift)
+        fitted = math.log(max(estimate.upper, 1) / int(estimate))
+        learnt = ONE_SIDED_95 * math.sqrt(self.variance * (1 + 2 / self.calls))
+        trust = min(1.0, (self.calls - 1) / ENOUGH)
+        width = trust * learnt + (1 - trust) * max(fitted, learnt)
+        corrected = round(tokens)
+        return TokenEstimate(
+            corrected,
+            upper=max(corrected, math.ceil(tokens * math.exp(width))),
+            family=estimate.family,
+            sampled=estimate.sampled,
+        )
+
+
+class Calibration:
+    """The corrections of one process.
+
+    Args:
+        start: corrections to begin with, by model name and script.
+    """
+
+    def __init__(self, start: Mapping[tuple[str, Script], Correction] | None = None) -> None:
+        self._corrections: dict[tuple[str, Script], Correction] = dict(start or {})
+        self._lock = threading.Lock()
+
+    def correction(self, model: str, script: Script) -> Correction:
+        """What is known of a model and script; nothing yet gives one without effect."""
+        return self._corrections.get((model, script), Correction())
+
+    def corrections(self) -> dict[tuple[str, Script], Correction]:
+        """All that was learnt."""
+        with self._lock:
+            return dict(self._corrections)
+
+    def observe(
+        self,
+        model: str,
+        script: Script,
+        estimate: TokenEstimate,
+        usage: Mapping[str, object],
+        *,
+        stop_reason: str = "",
+    ) -> Correction:
+        """Learn from one call.
+
+        Args:
+            model: the model's name in the registry.
+            script: the prompt's.
+            estimate: of the whole prompt, as it was before any correction.
+            usage: what the model reported, in Bedrock's or Anthropic's keys; a call that overflowed may report nothing.
+            stop_reason: why the answer ended; an overflow is a miss and is counted.
+
+        Raises:
+            InvalidInput: the usage states no input tokens, though the call did not overflow.
+        """
+        overflow = stop_reason in OVERFLOWS
+        actual = input_tokens(usage, required=not overflow)
+        with self._lock:
+            known = self._corrections.get((model, script), Correction())
+            if actual and estimate:
+                known = known.after(math.log(actual / int(estimate)))
+            if overflow:
+                known = replace(known, overflows=known.overflows + 1)
+            self._corrections[model, script] = known
+            return known
+
+
+def input_tokens(usage: Mapping[str, object], *, required: bool = True) -> int:
+    """All tokens that a model read: new ones, those read from the cache and those written to it.
+
+    Raises:
+        InvalidInput: a number is missing or is no count.
+    """
+    for keys in _INPUT_KEYS:
+        if isinstance(usage, Mapping) and keys[0] in usage:
+            total = 0
+            for key in keys:
+                value = usage.get(key) or 0
+                if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                    raise InvalidInput(
+                        value=f"{key}={value!r}",
+                        reason="not a count of tokens",
+                        mend="Give the usage as the API reported it.",
+                    )
+                total += value
+            return total
+    if required:
+        raise InvalidInput(
+            value=usage,
+            reason="no input tokens are reported",
+            mend="Give the answer's `usage`, as the API reported it.",
+        )
+    return 0
+
+
+def script_of(text: str) -> Script:
+    """Which corrections a prompt belongs to, from a look at 64 of its characters spread over it."""
+    if text.isascii():
+        return "latin"
+    seen = text[:: max(1, len(text) // 64)]
+    japanese = sum("\u3040" <= character <= "\u9fff" for character in seen)
+    other = sum(character > "\u024f" for character in seen) - japanese
+    if japanese * 4 < len(seen) and other * 4 < len(seen):
+        return "latin"
+    return "japanese" if japanese >= other else "other"

@@ -1,0 +1,96 @@
+"""The fitted tokenizer families: what a piece of text costs, and how wrong the sum may be.
+
+The numbers are in ``tokenizers.json``, written by ``benchmarks/token_fit/fit.py``; docs/tokens.md says how.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, get_args
+
+from kenshin.budget.counts import NAMES, Lexicon, pack
+
+Family = Literal["claude-3", "claude-4.7", "other"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
+"""``claude-3``: Claude 3 to 4.6. ``claude-4.7``: from 4.7 on. ``other``: no tokenizer of its own was fitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenizer:
+    """One family.
+
+    Args:
+        weights: tokens per count, in the order of `counts.NAMES`.
+        guessed: weights of those counts that no lexicon answers for; their share tells how far a text is from the fit.
+        edges: shares of guessed tokens at which the margin changes.
+        margins: one-sided 95 % of log(actual / estimate) below each edge, and above the last.
+        short: what a text's margin grows by, divided by the root of its tokens.
+        sampling: the same 95 % of the error of reading blocks instead of the whole.
+    """
+
+    weights: tuple[float, ...]
+    guessed: tuple[float, ...]
+    edges: tuple[float, ...]
+    margins: tuple[float, ...]
+    short: float
+    sampling: float
+
+
+@cache
+def _data() -> Mapping[str, Any]:
+    loaded: dict[str, Any] = json.loads(
+        files(__package__).joinpath("tokenizers.json").read_text(encoding="utf-8")
+    )
+    return loaded
+
+
+def lexicon_of(data: Mapping[str, Any]) -> Lexicon:
+    """The lexicon that a data file describes."""
+    parts = [
+        {
+            piece.encode(): pack((three, four), len(piece))
+            for three, four, pieces in data[part]
+            for piece in pieces.split()
+        }
+        for part in ("words", "signs")
+    ]
+    return Lexicon(parts[0], parts[1], re.compile(f"[{data['common']}]"))
+
+
+@cache
+def lexicon() -> Lexicon:
+    """The packaged lexicon."""
+    return lexicon_of(_data())
+
+
+def tokenizer_of(fitted: Mapping[str, Any], *, widen: float = 0.0) -> Tokenizer:
+    """A family as a data file describes it."""
+    weights = tuple(float(fitted["weights"].get(name, 0.0)) for name in NAMES)
+    return Tokenizer(
+        weights=weights,
+        guessed=tuple(
+            weight if name.startswith(("unknown", "script", "words_of")) else 0.0
+            for name, weight in zip(NAMES, weights, strict=True)
+        ),
+        edges=tuple(fitted["edges"]),
+        margins=tuple(margin + widen for margin in fitted["margins"]),
+        short=fitted["short"],
+        sampling=fitted["sampling"],
+    )
+
+
+@cache
+def tokenizer(family: Family) -> Tokenizer:
+    """The packaged numbers of a family.
+
+    Of other models nothing was measured: they take the newest Claude's weights, which give most tokens, with a
+    margin that is wider by the factor 1.35.
+    """
+    if family == "other":
+        return tokenizer_of(_data()["families"]["claude-4.7"], widen=0.3)
+    return tokenizer_of(_data()["families"][family])
