@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from kenshin.cli import promotion, reports
+from kenshin.cli import promotion, reports, simulation
 from kenshin.cli.output import AsJson, console, errors, say, show_facts, show_json, show_rows
 from kenshin.days import parse_day
 from kenshin.errors import InvalidInput, NotFound
@@ -33,6 +33,7 @@ app.command("report")(reports.report)
 app.command("looks")(reports.looks)
 app.command("promote")(promotion.promote)
 app.command("ledger")(promotion.ledger)
+app.command("simulate")(simulation.simulate_experiment)
 
 Id = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="The experiment's id.")]
 

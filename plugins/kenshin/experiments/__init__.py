@@ -33,6 +33,7 @@
 - `report`: the analysis with what a reader needs to judge it, as the lake keeps it.
 - `proposal`, `question`: a verdict as a question to a person, and its words; `promotion`: what an answer comes to.
 - `conclusion`: an experiment ended, or an arm taken back, exactly once; `chronicle`: all that happened, in words.
+- `simulation`: experiments in worlds whose truth is known, judged by the same code.
 - `night`: what the tasks of the nightly DAG call.
 - `tester`: the proof of concept's face over registry and store.
 - `api`: all of it, bound to the process's current runtime.
