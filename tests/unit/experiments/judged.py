@@ -52,7 +52,9 @@ def sufficient(cells: Mapping[tuple[str, str], RatioStatistics], *, nights: int 
     """Statistics of one phase by (arm, metric); every session has an observation unless it is said otherwise."""
     found = {Cell(arm, 0, "*", metric): each for (arm, metric), each in cells.items()}
     for (arm, _), each in cells.items():
-        found.setdefault(Cell(arm, 0, "*", "observations"), level(1.0, each.n, 0.0))
+        seen = Cell(arm, 0, "*", "observations")
+        if seen not in found:
+            found[seen] = level(1.0, each.n, 0.0)
     known = {"days": DAYS[:nights], "filled_days": DAYS[:nights], **changes}
     return Statistics(cells=found, **known)
 
