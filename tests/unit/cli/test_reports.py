@@ -70,45 +70,50 @@ def test_without_a_report_it_says_so(kenshin, tmp_path):
 @pytest.fixture
 def judged(kenshin, runtime, tmp_path):
     """Takes a real look of an experiment on a night, and publishes its report."""
-    policy = tmp_path / "exp.json"
-    policy.write_text(
-        json.dumps(
-            {
-                "experiment_id": "exp",
-                "prompt_a_version": "v1",
-                "prompt_b_version": "v2",
-                "description": "Is v2 better?",
-                "policy": {"horizon_nights": 10, "guardrails": [{"metric": "cost", "margin_relative": 0.05}]},
-            }
-        )
-    )
-    assert kenshin("experiments", "create", "--file", policy, "--start").code == 0
+    definition = {
+        "experiment_id": "exp",
+        "prompt_a_version": "v1",
+        "prompt_b_version": "v2",
+        "description": "Is v2 better?",
+        "policy": {"horizon_nights": 10, "guardrails": [{"metric": "cost", "margin_relative": 0.05}]},
+    }
+    shares = {"A": 0.5, "B": 0.25, "C": 0.25}
+    arms = [
+        {"name": name, "prompt_version": f"v{place}", "share": share}
+        for place, (name, share) in enumerate(shares.items(), start=1)
+    ]
+    for each in (definition, {**definition, "experiment_id": "three", "arms": arms}):
+        file = tmp_path / "definition.json"
+        file.write_text(json.dumps(each))
+        assert kenshin("experiments", "create", "--file", file, "--start").code == 0
 
-    def judge(number, *, score=0.5, cost=1.0, missing=(), crossing=(), scored=400):
-        experiment = runtime.experiments.get("exp").value
+    def judge(number, *, score=0.5, cost=1.0, missing=(), crossing=(), scored=400, name="exp"):
+        experiment = runtime.experiments.get(name).value
         cells = {}
-        for arm, mean, price in (("A", 0.5, 1.0), ("B", score, cost)):
+        for arm in experiment.all_arms():
+            mean, price = (score, cost) if arm.name == "B" else (0.5, 1.0)
             for segment in ("*", "billing"):
-                cells[Cell(arm, 0, segment, "quality_score")] = level(mean, scored)
-            cells[Cell(arm, 0, "*", "cost")] = level(price, 400)
-            cells[Cell(arm, 0, "*", "observations")] = level(1.0, 400, 0.0)
+                cells[Cell(arm.name, 0, segment, "quality_score")] = level(mean, scored)
+            count = round(800 * arm.share)
+            cells[Cell(arm.name, 0, "*", "cost")] = level(price, count)
+            cells[Cell(arm.name, 0, "*", "observations")] = level(1.0, count, 0.0)
         days = DAYS[:number]
         collected = tuple(day for day in days if day not in missing)
         statistics = Statistics(
             cells=cells, days=collected, filled_days=collected, crossing=dict.fromkeys(crossing, ("A", "B"))
         )
-        history = history_of(runtime.ledger, "exp")
+        history = history_of(runtime.ledger, name)
         found = assess(experiment, statistics, {}, {}, history.looks(), days=days)
         decision = decide(experiment, found, history.looks())
         tonight = signed(
             [each.look for each in found.arms if each.look is not None],
             number=history.next_look,
             decision=decision,
-            report_key=report_partition("exp", days[-1]),
+            report_key=report_partition(name, days[-1]),
             code_version="1",
         )
         known = {"day": days[-1], "number": history.next_look, "after": history.last, "at": datetime.now(UTC)}
-        record_night(runtime.ledger, "exp", tonight, decision, **known)
+        record_night(runtime.ledger, name, tonight, decision, **known)
         report = compose(
             experiment,
             analyse(experiment, statistics),
@@ -126,8 +131,8 @@ def judged(kenshin, runtime, tmp_path):
     return judge
 
 
-def told(kenshin, *arguments):
-    answer = kenshin("experiments", "report", "exp", *arguments)
+def told(kenshin, name="exp"):
+    answer = kenshin("experiments", "report", name)
     assert answer.code == 0, answer.err
     return " ".join(answer.out.replace("│", " ").split())
 
@@ -161,6 +166,11 @@ def test_a_night_that_is_held_says_why(kenshin, judged):
     assert "missing 2026-11-02" in text
     assert "1.52% of the sessions were seen in several arms" in text
     assert "12: s0, s1, s10, s11, s2, …" in text
+
+
+def test_of_several_arms_each_is_told_what_it_has_spent(kenshin, judged):
+    judged(10, score=0.9, name="three")
+    assert "look 1, alpha spent 0.025 (B), 0.05 (C) of 0.05" in told(kenshin, "three")
 
 
 def test_too_few_sessions_say_how_many_are_needed(kenshin, judged):
