@@ -11,6 +11,7 @@ from unit.experiments.judged import DAYS, by_phase, drawn, level, sufficient
 from kenshin.experiments.assessment import JUDGED, assess
 from kenshin.experiments.decision import decide
 from kenshin.experiments.experiment import Arm, Experiment
+from kenshin.experiments.forecast import information_fraction
 from kenshin.experiments.policy import Guardrail, Policy
 from kenshin.experiments.stats.cuped import adjusted
 from kenshin.experiments.stats.difference import ratio_difference, relative
@@ -127,6 +128,26 @@ class TestBoundary:
                 rel=1e-9,
             )
             assert spent[-1].alpha_spent == pytest.approx(0.05 / left, rel=1e-9)
+
+    def test_each_arm_has_a_history_of_its_own(self):
+        world = World(with_arms(3), {"A": 0.5, "B": 0.9, "C": 0.5}, seed=5, each=80)
+        held = None
+        for night in range(1, 8):
+            crossed = any(each.outcome == "crossed_up" for each in world.looks)
+            if crossed and held is None:
+                held = night
+            world.night(**({"days": DAYS[: night - 1]} if held == night else {}))
+        by_arm = [[each for each in world.looks if each.arm == arm] for arm in "BC"]
+        for looks in by_arm:
+            before, tonight = looks[held - 2 : held]
+            assert tonight.outcome == "held"
+            assert tonight.alpha_spent == before.alpha_spent
+            for night, each in enumerate(looks, start=1):
+                told = information_fraction(each.information, night, 7, looks[: night - 1])
+                assert each.information_fraction == pytest.approx(told, rel=1e-9)
+        assert by_arm[0][held - 1].alpha_spent < by_arm[1][held - 1].alpha_spent, (
+            "B crossed, and C got what it left"
+        )
 
     def test_after_the_horizon_an_extension_goes_on_by_the_confidence_sequence(self):
         world = World(under(extend=True), {"A": 0.5, "B": 0.5}, seed=6)

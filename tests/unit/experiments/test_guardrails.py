@@ -131,7 +131,8 @@ def test_without_a_boundary_nothing_is_sure():
 def test_after_the_horizon_the_last_boundary_serves():
     statistics = sufficient({("A", "cost"): level(1.0), ("B", "cost"): level(1.2)})
     known = {"df": 50.0, "horizon": 5}
-    looks = [look(4, boundary=9.0, **known), look(5, boundary=2.2, **known), look(6, boundary=None, **known)]
+    boundaries = {4: 9.0, 5: 60.0, 6: 2.2, 7: None}
+    looks = [look(night, boundary=each, **known) for night, each in boundaries.items()]
     found = judged(policy("cost"), statistics, limit=None, looks=looks)
     difference = estimate(statistics, "A", "B", metric="cost").difference
     told = Guard(0.05).judge(difference, alpha=float(stats.t.sf(2.2, 50)))

@@ -181,7 +181,7 @@ class TestSeveralArms:
 
     def test_alpha_passes_on_from_arm_to_arm_in_one_night(self):
         alone, two, three = (bounds([(100.0, 1.0)], 0.05 / each, "obrien_fleming")[0].z for each in (1, 2, 3))
-        z = {"B": three + 0.01, "C": two + 0.01, "D": -alone - 0.01}
+        z = {"B": -three - 0.01, "C": two + 0.01, "D": -alone - 0.01}
         found = limits(
             Policy(), {arm: candidate(each) for arm, each in z.items()}, [], comparisons=3, time=1.0
         )
