@@ -112,12 +112,14 @@ def show_report(experiment: Experiment, report: ExperimentReport) -> None:
 
 def _look(body: Mapping[str, Any]) -> str:
     """Where the nights stand."""
-    plan, spent = body["plan"], [look["alpha_spent"] for look in body["looks"]]
+    plan, looks = body["plan"], body["looks"]
     words = f"night {plan['night']} of {plan['horizon_nights']}"
-    if spent:
-        words += (
-            f", look {body['looks'][-1]['look']}, alpha spent {spent[-1]:.2g} of {body['policy']['alpha']:g}"
-        )
+    if looks:
+        number = looks[-1]["look"]
+        tonight = [look for look in looks if look["look"] == number]
+        arms = [f" ({look['arm']})" if len(tonight) > 1 else "" for look in tonight]
+        spent = ", ".join(f"{look['alpha_spent']:.2g}{arm}" for look, arm in zip(tonight, arms, strict=True))
+        words += f", look {number}, alpha spent {spent} of {body['policy']['alpha']:g}"
     if plan["minimal_detectable_effect"] is not None:
         words += f"; a difference of {plan['minimal_detectable_effect']:.3g} would be found by the horizon"
     return words

@@ -5,6 +5,7 @@ Pure and fast, so that a simulation decides thousands of worlds by the very code
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -42,7 +43,7 @@ class ArmAssessment:
         live: whether sessions are still assigned to it.
         estimate: of the score; None where nothing varies or there are too few sessions.
         look: what the ledger gets; None without an estimate.
-        relative: the effect as a share of control's mean, its interval as wide as the boundary.
+        relative: the effect as a share of control's mean, its interval as wide as the boundary; none without one.
         session_mean_delta: the difference of the means of session means.
         disagreement: whether that contradicts the estimate.
         guards: the guardrails.
@@ -197,7 +198,7 @@ def assess(
                 live=arm.share > 0,
                 estimate=each,
                 look=_look(frame, arm.name, candidate, limit, fraction, power, looks),
-                relative=relative(each.difference, critical=None if limit is None else limit.boundary),
+                relative=relative(each.difference, critical=math.inf if limit is None else limit.boundary),
                 session_mean_delta=None if means is None else stated(means.delta),
                 disagreement=means is not None and disagree(each.unadjusted, means),
                 guards=guards,

@@ -6,6 +6,9 @@ or safety, by patience alone. A guardrail's information grows as the score's doe
 serves. Each guardrail is a promise of its own and there is no correction over several: each must pass for a promotion,
 and any one that is harmed takes the arm back.
 
+A figure that never varies in either arm is as sure as it stands: the same in both passes, as an error that never
+happened, and another one is compared with the margin.
+
 The 95th percentile of latency and winsorised values are of all phases together, everything else is within phases.
 """
 
@@ -16,13 +19,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kenshin.experiments.estimates import estimate
+from kenshin.experiments.estimates import TURNS, estimate, turns
 from kenshin.experiments.figures import LATENCY_P95, stated
 from kenshin.experiments.policy import Direction, Guardrail, Policy
 from kenshin.experiments.stats.difference import Difference, ratio_difference
 from kenshin.experiments.stats.noninferiority import Guard, Outcome
 from kenshin.experiments.stats.quantile import QuantileEstimate
-from kenshin.experiments.sufficient import Statistics
+from kenshin.experiments.sufficient import LATENCY, OBSERVATIONS, Statistics
 
 if TYPE_CHECKING:
     from kenshin.experiments.looks import Look
@@ -95,10 +98,9 @@ def guarded(
         else:
             each = estimate(statistics, control, arm, metric=rail.metric)
             difference = None if each is None else each.difference
-        if difference is None and _constant(statistics, control, arm, rail):
-            found.append(_passing(rail, arm))
-        else:
-            found.append(_figures(rail, arm, difference, alpha))
+        found.append(
+            _figures(rail, arm, difference or _constant(statistics, control, arm, rail.metric), alpha)
+        )
     return tuple(found)
 
 
@@ -112,11 +114,19 @@ def _one_sided(limit: Limit | None, looks: Sequence[Look]) -> float:
     return float(stdtr(over[-1][0], -over[-1][1])) if over else 0.0
 
 
-def _constant(statistics: Statistics, control: str, arm: str, rail: Guardrail) -> bool:
-    """Whether the metric is one and the same figure in every session, as an error that never happened."""
-    ours, theirs = (statistics.of(each, rail.metric) for each in (control, arm))
-    known = min(ours.n, theirs.n) > 1 and ours.variance == theirs.variance == 0
-    return known and ours.estimate == theirs.estimate
+def _constant(statistics: Statistics, control: str, arm: str, metric: str) -> Difference | None:
+    """The difference of two figures that never vary, as one turn in every session; None where one of them does."""
+    ours, theirs = (_observed(statistics, each, metric) for each in (control, arm))
+    if min(ours.n, theirs.n) < 2 or ours.variance or theirs.variance:
+        return None
+    mean_a, mean_b = ours.estimate, theirs.estimate
+    return Difference(mean_b - mean_a, se=0.0, df=math.inf, mean_a=mean_a, mean_b=mean_b, se_a=0.0)
+
+
+def _observed(statistics: Statistics, arm: str, metric: str) -> RatioStatistics:
+    if metric == TURNS:
+        return turns(statistics.of(arm, OBSERVATIONS))
+    return statistics.of(arm, LATENCY if metric == LATENCY_P95 else metric)
 
 
 def _passing(rail: Guardrail, arm: str) -> GuardrailFigures:
@@ -144,6 +154,8 @@ def _figures(rail: Guardrail, arm: str, difference: Difference | None, alpha: fl
     known = (arm, rail.metric, rail.margin_relative, rail.worse)
     if difference is None:
         return GuardrailFigures(*known, None, None, None, None, "undecided", None)
+    if difference.se == difference.delta == 0:
+        return _passing(rail, arm)
     result = Guard(rail.margin_relative, rail.worse).judge(difference, alpha=alpha)
     direction = 1 if rail.worse == "higher" else -1
     excess = math.inf if result.effect is None else direction * result.effect - rail.margin_relative
