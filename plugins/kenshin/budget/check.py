@@ -1,0 +1,261 @@
+"""Does a prompt fit its budget? Sections are estimated, the status is decided on the upper bound.
+
+The names, the words and the thresholds are the proof of concept's. `utilization_pct` stays the point estimate;
+`upper_pct` is beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from kenshin.budget.content import as_json, read_content
+from kenshin.budget.estimate import TokenEstimate, estimate_text
+from kenshin.budget.models import Model
+from kenshin.errors import InvalidInput, InvalidPolicy
+
+Status = Literal["normal", "warning", "critical"]
+
+OUTPUT_RESERVE = 1_500
+MESSAGE_FRAME = 4
+"""Tokens that frame each message of the history, declared."""
+
+REQUEST_FRAME = {"claude-3": 7, "claude-4.7": 11, "other": 11}
+"""Tokens around a prompt of one message, as the reference tokenizer has them."""
+
+TOOLS_FRAME, TOOLS_FRAME_UPPER = 350, 600
+"""Tokens that the first tool adds besides its definition."""
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetPolicy:
+    """What fits.
+
+    Args:
+        warning: share of the limit above which a prompt should be compressed.
+        critical: share above which it must be trimmed.
+        output_reserve: tokens kept for the answer; give the request's `maxTokens`, which is what Bedrock reserves.
+        practical_ratio: share of the window that is the limit; None takes the model's.
+
+    Raises:
+        InvalidPolicy: a number means nothing.
+    """
+
+    warning: float = 0.80
+    critical: float = 0.95
+    output_reserve: int = OUTPUT_RESERVE
+    practical_ratio: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.warning <= self.critical or not math.isfinite(self.critical):
+            raise InvalidPolicy(
+                value=(self.warning, self.critical),
+                reason="the thresholds are no shares in order",
+                mend="Give 0 < warning <= critical, e.g. 0.80 and 0.95.",
+            )
+        if (
+            isinstance(self.output_reserve, bool)
+            or not isinstance(self.output_reserve, int)
+            or self.output_reserve < 0
+        ):
+            raise InvalidPolicy(
+                value=self.output_reserve, reason="the reserve is no count of tokens", mend="Give 0 or more."
+            )
+        if self.practical_ratio is not None and not 0 < self.practical_ratio <= 1:
+            raise InvalidPolicy(
+                value=self.practical_ratio,
+                reason="the practical ratio is no share",
+                mend="Give 0 < ratio <= 1.",
+            )
+
+    def limit(self, model: Model) -> int:
+        """The budget in tokens.
+
+        Raises:
+            InvalidPolicy: nothing is left of the window.
+        """
+        limit = int(
+            model.window * (model.practical_ratio if self.practical_ratio is None else self.practical_ratio)
+        )
+        if limit <= 0:
+            raise InvalidPolicy(
+                value=f"{model.name}: {limit}",
+                reason="the budget is not above 0",
+                mend="Raise the practical ratio.",
+            )
+        return limit
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetCheckResult:
+    """One check, under the proof of concept's names.
+
+    Args:
+        total_tokens: the estimate with the reserve.
+        budget_limit: tokens allowed.
+        utilization_pct: the former in percent of the latter, to one digit.
+        status: decided on the upper bound.
+        largest_section: which section is longest; the reserve is none.
+        largest_section_tokens: its estimate.
+        recommendation: what to do; None when all is well.
+        upper_tokens: 95 % upper bound of the total.
+        upper_pct: the same in percent of the limit.
+        sections: each section's estimate, the reserve included.
+        model: the model's name.
+        known_model: False where the window is assumed.
+    """
+
+    total_tokens: int
+    budget_limit: int
+    utilization_pct: float
+    status: Status
+    largest_section: str
+    largest_section_tokens: int
+    recommendation: str | None
+    upper_tokens: int
+    upper_pct: float
+    sections: Mapping[str, int]
+    model: str
+    known_model: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetChecked:
+    """The record of a check: figures, never a text."""
+
+    record_type: ClassVar[str] = "budget_check"
+
+    at: datetime
+    model: str
+    result: BudgetCheckResult
+
+    def log_fields(self) -> dict[str, object]:
+        """The structured log line, under the proof of concept's keys."""
+        found = self.result
+        line: dict[str, object] = {
+            "log_type": self.record_type,
+            "status": found.status,
+            "utilization_pct": found.utilization_pct,
+            "upper_pct": found.upper_pct,
+            "total_tokens": found.total_tokens,
+            "upper_tokens": found.upper_tokens,
+            "budget_limit": found.budget_limit,
+            "sections": dict(found.sections),
+            "model_id": self.model,
+        }
+        if found.recommendation is not None:
+            line["recommendation"] = found.recommendation
+        if not found.known_model:
+            line["unknown_model"] = True
+        return line
+
+
+def check(
+    model: Model,
+    *,
+    system_prompt: object = "",
+    conversation_history: Sequence[Mapping[str, object]] = (),
+    rag_context: object = "",
+    user_message: object = "",
+    tools: Sequence[Mapping[str, object]] = (),
+    policy: BudgetPolicy | None = None,
+) -> BudgetCheckResult:
+    """Estimate every section and compare their sum with the budget.
+
+    Args:
+        model: from the registry.
+        system_prompt: a text, or content blocks.
+        conversation_history: messages with `content`, a text or blocks of Converse or Messages.
+        rag_context: a text, or content blocks.
+        user_message: a text, or content blocks.
+        tools: definitions in the form of either API.
+        policy: thresholds, reserve and ratio; the proof of concept's unless given.
+
+    Raises:
+        InvalidInput: a section is no content.
+        InvalidPolicy: the policy leaves no budget.
+    """
+    policy = policy or BudgetPolicy()
+    limit = policy.limit(model)
+    found = {
+        "system_prompt": _content(system_prompt, model),
+        "conversation_history": _history(conversation_history, model),
+        "rag_context": _content(rag_context, model),
+        "user_message": _content(user_message, model, frame=REQUEST_FRAME[model.family]),
+    }
+    if tools:
+        found["tools"] = _tools(tools, model)
+    largest = max(found, key=lambda name: found[name][0])
+    sections = {name: tokens for name, (tokens, _) in found.items()} | {
+        "output_reserve": policy.output_reserve
+    }
+    total = sum(sections.values())
+    upper = sum(bound for _, bound in found.values()) + policy.output_reserve
+    status = _status(upper / limit, policy)
+    return BudgetCheckResult(
+        total_tokens=total,
+        budget_limit=limit,
+        utilization_pct=round(100 * total / limit, 1),
+        status=status,
+        largest_section=largest,
+        largest_section_tokens=sections[largest],
+        recommendation=_recommendation(status, total / limit, upper / limit, largest, sections[largest]),
+        upper_tokens=upper,
+        upper_pct=round(100 * upper / limit, 1),
+        sections=sections,
+        model=model.name,
+        known_model=model.known,
+    )
+
+
+def _status(upper: float, policy: BudgetPolicy) -> Status:
+    if upper > policy.critical:
+        return "critical"
+    return "warning" if upper > policy.warning else "normal"
+
+
+def _recommendation(status: Status, share: float, upper: float, largest: str, tokens: int) -> str | None:
+    used = f"{share:.0%} of budget used (at most {upper:.0%})."
+    if status == "critical":
+        return (
+            f"CRITICAL: {used} Largest section '{largest}' ({tokens} tokens). "
+            "Compress conversation history or reduce RAG context."
+        )
+    if status == "warning":
+        return f"WARNING: {used} Consider compressing '{largest}' section."
+    return None
+
+
+def _sum(estimates: Sequence[TokenEstimate], extra: int) -> tuple[int, int]:
+    return sum(estimates) + extra, sum(each.upper for each in estimates) + extra
+
+
+def _content(content: object, model: Model, *, frame: int = 0) -> tuple[int, int]:
+    read = read_content(content)
+    return _sum([estimate_text(text, model.family) for text in read.texts], read.image_tokens + frame)
+
+
+def _history(messages: Sequence[Mapping[str, object]], model: Model) -> tuple[int, int]:
+    if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
+        raise InvalidInput(
+            value=type(messages).__name__,
+            reason="no list of messages",
+            mend="Give messages with role and content.",
+        )
+    tokens = upper = 0
+    for message in messages:
+        if not isinstance(message, Mapping):
+            raise InvalidInput(
+                value=type(message).__name__, reason="no message", mend="Give messages with role and content."
+            )
+        more, bound = _content(message.get("content", ""), model, frame=MESSAGE_FRAME)
+        tokens, upper = tokens + more, upper + bound
+    return tokens, upper
+
+
+def _tools(tools: Sequence[Mapping[str, object]], model: Model) -> tuple[int, int]:
+    tokens, upper = _sum([estimate_text(as_json(tool), model.family) for tool in tools], 0)
+    return tokens + TOOLS_FRAME, upper + TOOLS_FRAME_UPPER
