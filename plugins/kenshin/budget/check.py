@@ -17,6 +17,9 @@ from kenshin.budget.estimate import TokenEstimate, estimate_text
 from kenshin.budget.models import Model
 from kenshin.errors import InvalidInput, InvalidPolicy
 
+_Parts = tuple[int, list[int]]
+"""A section's tokens, and by how many each of its texts may exceed its estimate."""
+
 Status = Literal["normal", "warning", "critical"]
 
 OUTPUT_RESERVE = 1_500
@@ -25,6 +28,9 @@ MESSAGE_FRAME = 4
 
 REQUEST_FRAME = {"claude-3": 7, "claude-4.7": 11, "other": 11}
 """Tokens around a prompt of one message, as the reference tokenizer has them."""
+
+TOGETHER = 0.5
+"""How far the errors of a prompt's texts go together; 1 adds their margins, 0 takes them for independent."""
 
 TOOLS_FRAME, TOOLS_FRAME_UPPER = 350, 600
 """Tokens that the first tool adds besides its definition."""
@@ -193,7 +199,7 @@ def check(
         "output_reserve": policy.output_reserve
     }
     total = sum(sections.values())
-    upper = sum(bound for _, bound in found.values()) + policy.output_reserve
+    upper = total + together([excess for _, each in found.values() for excess in each])
     status = _status(upper / limit, policy)
     return BudgetCheckResult(
         total_tokens=total,
@@ -209,6 +215,15 @@ def check(
         model=model.name,
         known_model=model.known,
     )
+
+
+def together(excesses: Sequence[int]) -> int:
+    """By how much a sum may exceed its estimate, from the 95 % margins of its parts.
+
+    The variance of a sum whose parts' errors are correlated by `TOGETHER`.
+    """
+    alone, summed = sum(excess * excess for excess in excesses), sum(excesses)
+    return math.ceil(math.sqrt((1 - TOGETHER) * alone + TOGETHER * summed * summed))
 
 
 def _status(upper: float, policy: BudgetPolicy) -> Status:
@@ -229,33 +244,34 @@ def _recommendation(status: Status, share: float, upper: float, largest: str, to
     return None
 
 
-def _sum(estimates: Sequence[TokenEstimate], extra: int) -> tuple[int, int]:
-    return sum(estimates) + extra, sum(each.upper for each in estimates) + extra
+def _sum(estimates: Sequence[TokenEstimate], extra: int) -> _Parts:
+    return sum(estimates) + extra, [each.upper - each.tokens for each in estimates]
 
 
-def _content(content: object, model: Model, *, frame: int = 0) -> tuple[int, int]:
+def _content(content: object, model: Model, *, frame: int = 0) -> _Parts:
     read = read_content(content)
     return _sum([estimate_text(text, model.family) for text in read.texts], read.image_tokens + frame)
 
 
-def _history(messages: Sequence[Mapping[str, object]], model: Model) -> tuple[int, int]:
+def _history(messages: Sequence[Mapping[str, object]], model: Model) -> _Parts:
     if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
         raise InvalidInput(
             value=type(messages).__name__,
             reason="no list of messages",
             mend="Give messages with role and content.",
         )
-    tokens = upper = 0
+    tokens, excesses = 0, list[int]()
     for message in messages:
         if not isinstance(message, Mapping):
             raise InvalidInput(
                 value=type(message).__name__, reason="no message", mend="Give messages with role and content."
             )
-        more, bound = _content(message.get("content", ""), model, frame=MESSAGE_FRAME)
-        tokens, upper = tokens + more, upper + bound
-    return tokens, upper
+        more, beyond = _content(message.get("content", ""), model, frame=MESSAGE_FRAME)
+        tokens += more
+        excesses += beyond
+    return tokens, excesses
 
 
-def _tools(tools: Sequence[Mapping[str, object]], model: Model) -> tuple[int, int]:
-    tokens, upper = _sum([estimate_text(as_json(tool), model.family) for tool in tools], 0)
-    return tokens + TOOLS_FRAME, upper + TOOLS_FRAME_UPPER
+def _tools(tools: Sequence[Mapping[str, object]], model: Model) -> _Parts:
+    tokens, excesses = _sum([estimate_text(as_json(tool), model.family) for tool in tools], 0)
+    return tokens + TOOLS_FRAME, [*excesses, TOOLS_FRAME_UPPER - TOOLS_FRAME]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kenshin.budget.check import MESSAGE_FRAME, REQUEST_FRAME, BudgetChecked, BudgetPolicy, check
+from kenshin.budget.check import MESSAGE_FRAME, REQUEST_FRAME, BudgetChecked, BudgetPolicy, check, together
 from kenshin.budget.content import IMAGE_TOKENS, read_content
 from kenshin.budget.estimate import estimate_text
 from kenshin.budget.models import DEFAULT_MODEL, Model, Models
@@ -55,7 +55,7 @@ def test_the_upper_bound_decides() -> None:
     assert found.status == "critical"
 
 
-@pytest.mark.parametrize(("repeats", "status"), [(10, "normal"), (230, "warning"), (400, "critical")])
+@pytest.mark.parametrize(("repeats", "status"), [(10, "normal"), (270, "warning"), (400, "critical")])
 def test_statuses_have_the_words_of_the_proof_of_concept(repeats: int, status: str) -> None:
     found = check(MODEL, rag_context=SENTENCE * repeats)
     assert found.status == status
@@ -69,6 +69,12 @@ def test_statuses_have_the_words_of_the_proof_of_concept(repeats: int, status: s
             f"Largest section 'rag_context' ({found.largest_section_tokens} tokens)." in found.recommendation
         )
         assert found.recommendation.endswith("Compress conversation history or reduce RAG context.")
+
+
+def test_margins_add_up_neither_fully_nor_as_if_independent() -> None:
+    assert together([]) == 0
+    assert together([40]) == 40
+    assert 50 < together([30, 40]) < 70
 
 
 def test_an_unknown_model_is_told() -> None:
