@@ -77,12 +77,16 @@ standins: .venv-standins/.ready ## Install the stand-in AWS servers into an envi
 .PHONY: lock
 lock: $(TOOLS)/.ready ## Resolve the locks anew (ARGS=--upgrade takes newer versions).
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) $(LOCK_EXTRAS) --group airflow -o requirements.txt $(ARGS)
-	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) $(LOCK_EXTRAS) --group airflow --group dev -c requirements.txt -o requirements-dev.txt $(ARGS)
+	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) $(LOCK_EXTRAS) --extra schema --group airflow --group dev -c requirements.txt -o requirements-dev.txt $(ARGS)
 	$(UV) pip compile $(LOCK_OPTIONS) --group standins -o requirements-standins.txt $(ARGS)
 
 .PHONY: metrics
 metrics: .venv/.dev ## Write the metric table docs/metrics.md anew from the catalogue.
 	@$(BIN)/python -c "from kenshin.signals.catalogue import as_markdown; print(as_markdown(), end='')" > docs/metrics.md
+
+.PHONY: decisions
+decisions: .venv/.dev ## Write the table in docs/decisions.md anew from the code.
+	@$(BIN)/python -c "from pathlib import Path; from kenshin.experiments.decision import written_into; p = Path('docs/decisions.md'); p.write_text(written_into(p.read_text('utf-8')), 'utf-8')"
 
 .PHONY: secrets
 secrets: ## Write .env with fresh passwords and keys for the cluster (FORCE=1 replaces it).

@@ -2,7 +2,8 @@
 
 Every night at 02:00 (Asia/Tokyo unless `KENSHIN_ZONE` says otherwise), or by hand for one experiment: collects the
 observations into the lake, reduces them to sums per session and to sufficient statistics (mapped over experiments and
-shards), tests each arm against control by session, publishes a report and sends out its figures.
+shards), tests each arm against control by session, publishes a report, sends out its figures, and starts
+`promote_experiment` where a verdict asks for an answer; a backfill asks nobody.
 
 **Parameters**: `experiment_id`: one experiment, also one that has ended; blank: all that are running. `through_day`:
 the last day to count; blank: the last complete day before the run. `dry_run`: publish no report, send no figures.
@@ -16,7 +17,7 @@ read where they were not collected yet, so a missed night mends itself.
 **Triage**: *plan* fails: the experiment is unknown, a draft, or starts later; the message says which. *collect* fails:
 the observation store (`KENSHIN_OBSERVATIONS`) cannot be read; `kenshin doctor` says why. *reduce* fails: a shard needs
 more than 1 GB, or the lake is full. *analyse* fails with "statistics are missing": run the day again from *plan*.
-All tasks after *plan* skipped: no experiment is running.
+*ask* skipped: no verdict asks for an answer, or it was asked. All tasks after *plan* skipped: nothing is running.
 """
 
 from __future__ import annotations
@@ -24,18 +25,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Param, dag, task
 
-from kenshin_airflow import DEFAULT_ARGS, last_complete_day, nightly, run_params, runtime
+from kenshin_airflow import DEFAULT_ARGS, is_backfill, last_complete_day, nightly, run_params, runtime
 
 WHICH = "Its id; blank: all that are running."
 THROUGH = "Last day to count; blank: the last complete day before the run."
 DRY = "Publish no report and send no figures."
 PARAMS = {
     "experiment_id": Param(None, type=["null", "string"], title="Experiment", description=WHICH),
-    "through_day": Param(
-        None, type=["null", "string"], format="date", title="Through day", description=THROUGH
-    ),
+    "through_day": Param(None, type=["null", "string"], format="date", title="Day", description=THROUGH),
     "dry_run": Param(False, type="boolean", title="Dry run", description=DRY),
 }
 
@@ -91,9 +91,20 @@ def experiment_analysis() -> None:
         dry = run_params(set(PARAMS))["dry_run"]
         with runtime() as our:
             zone, at = our.settings.zone, our.clock()
-            return analyse(our.experiments, our.lake, our.recorder, item, zone=zone, at=at, dry_run=dry)
+            ports = (our.experiments, our.ledger, our.lake, our.recorder)
+            return analyse(*ports, item, zone=zone, at=at, dry_run=dry)
 
-    analyse.expand(item=merge(reduce.expand(item=collect.expand(item=plan()))))
+    @task
+    def questions(analysed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        from kenshin.experiments.proposal import questions_of
+
+        with runtime() as our:
+            return [] if is_backfill() else questions_of(our.experiments, our.lake, analysed)
+
+    analysed = analyse.expand(item=merge(reduce.expand(item=collect.expand(item=plan()))))
+    TriggerDagRunOperator.partial(
+        task_id="ask", trigger_dag_id="promote_experiment", logical_date=None, skip_when_already_exists=True
+    ).expand_kwargs(questions(analysed))
 
 
 experiment_analysis()

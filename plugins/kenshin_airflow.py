@@ -21,6 +21,7 @@ from kenshin.errors import (
     InvalidExperiment,
     InvalidInput,
     InvalidName,
+    PromotionRefused,
     SettingError,
 )
 from kenshin.settings import Settings
@@ -95,6 +96,7 @@ def refusing() -> Iterator[None]:
         InvalidInput,
         InvalidExperiment,
         ExperimentNotFound,
+        PromotionRefused,
     ) as error:
         from airflow.sdk.exceptions import AirflowFailException
 

@@ -100,6 +100,12 @@ class Conflict(KenshinError):
     title = "Conflict"
 
 
+class PromotionRefused(KenshinError):
+    """An answer cannot be carried out: what it speaks of has changed, or another person has to give it."""
+
+    title = "Promotion refused"
+
+
 class NotFound(KenshinError):
     """A key that was expected is not there."""
 

@@ -13,21 +13,40 @@ if TYPE_CHECKING:
 SCHEMA_KEY = b"kenshin.schema"
 
 
-def encode(table: pa.Table, *, schema: str, sort_by: Sequence[str]) -> bytes:
-    """A table as Parquet bytes; the same rows in any order give the same bytes.
+def encode(
+    table: pa.Table,
+    *,
+    schema: str,
+    sort_by: Sequence[str],
+    distinct: Sequence[str] = (),
+    plain: Sequence[str] = (),
+) -> bytes:
+    """A table as Parquet bytes; sorted, the same rows in any order give the same bytes.
 
     Args:
         table: the rows.
         schema: name and version, e.g. ``observations/1``.
-        sort_by: columns that order the rows totally.
+        sort_by: columns that order the rows totally; empty: the rows stay as they are.
+        distinct: columns whose values hardly repeat, so that a dictionary would not pay.
+        plain: such columns that are not even compressed, since they hardly shrink and are read often; only for
+            tables without nested columns.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    ordered = table.sort_by([(name, "ascending") for name in sort_by]).combine_chunks()
-    ordered = ordered.replace_schema_metadata({SCHEMA_KEY: schema.encode()})
+    ordered = table.sort_by([(name, "ascending") for name in sort_by]) if sort_by else table
+    ordered = ordered.combine_chunks().replace_schema_metadata({SCHEMA_KEY: schema.encode()})
     sink = pa.BufferOutputStream()
-    pq.write_table(ordered, sink, compression="zstd", coerce_timestamps="us", write_statistics=True)
+    names = ordered.column_names
+    repeating = [name for name in names if name not in plain and name not in distinct]
+    pq.write_table(
+        ordered,
+        sink,
+        compression={name: "none" if name in plain else "zstd" for name in names} if plain else "zstd",
+        use_dictionary=repeating if plain or distinct else True,
+        coerce_timestamps="us",
+        write_statistics=True,
+    )
     encoded: bytes = sink.getvalue().to_pybytes()
     return encoded
 

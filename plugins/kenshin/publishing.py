@@ -136,6 +136,15 @@ def manifests(lake: Lake, prefix: str) -> Iterator[Manifest]:
                 yield found
 
 
+def made_of(manifest: Manifest, inputs: Mapping[str, str], schema: str) -> bool:
+    """Whether a partition was made of just these inputs, in this format, by this version of Kenshin."""
+    return (dict(manifest.inputs), manifest.schema, manifest.code_version) == (
+        dict(inputs),
+        schema,
+        code_version(),
+    )
+
+
 @contextmanager
 def local_parts(lake: Lake, manifests: Sequence[Manifest]) -> Iterator[list[Path]]:
     """Local files of all parts, in order, while the context lasts."""
@@ -144,13 +153,14 @@ def local_parts(lake: Lake, manifests: Sequence[Manifest]) -> Iterator[list[Path
 
 
 def read_json(lake: Lake, partition: str) -> dict[str, object]:
-    """The only part of a JSON partition; raises NotFound."""
+    """The JSON part of a partition; raises NotFound."""
     manifest = read_manifest(lake, partition)
     if manifest is None:
         raise NotFound(
             value=partition, reason="nothing is published there", mend="Run the day that publishes it."
         )
-    with local_parts(lake, [manifest]) as (path,):
+    (part,) = (part for part in manifest.parts if part.key.endswith(".json"))
+    with lake.local(part.key) as path:
         body = json.loads(path.read_bytes())
     if not isinstance(body, dict):
         raise InvalidInput(value=partition, reason="its part is no JSON object", mend="Publish it again.")

@@ -13,6 +13,7 @@ from kenshin.clients import Boto3Clients, Clients
 from kenshin.errors import ExperimentNotFound
 from kenshin.experiments.definitions import Definitions
 from kenshin.settings import DEFAULT_INDEX, Settings
+from kenshin.signals.content import ContentPolicy
 from kenshin.signals.recorder import Recorder
 from kenshin.urls import PortURL
 
@@ -50,7 +51,9 @@ class Runtime:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self._opening = Opening(settings.home, clients or Boto3Clients(), clock, settings.namespace)
+        self._opening = Opening(
+            settings.home, clients or Boto3Clients(), clock, settings.namespace, settings.dimension_cap
+        )
         self._opened: dict[tuple[str, str], Any] = {}
         self._lock = threading.RLock()
         self.definitions = self._new_definitions()
@@ -140,7 +143,12 @@ class Runtime:
             recorder = self._opened.get(("recorder", ""))
             if recorder is None:
                 sinks = [open_port("signals", url, self._opening) for url in self.settings.signals]
-                recorder = self._opened[("recorder", "")] = Recorder(sinks)
+                recorder = self._opened[("recorder", "")] = Recorder(
+                    sinks,
+                    synchronous=self.settings.signals_mode == "sync",
+                    policy=ContentPolicy(self.settings.capture_content, self.settings.content_limit),
+                    clock=self.clock,
+                )
             return cast("Recorder", recorder)
 
     @property

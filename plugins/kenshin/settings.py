@@ -9,13 +9,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kenshin import names
 from kenshin.errors import SettingError
+from kenshin.signals.content import DEFAULT_LIMIT
+from kenshin.signals.guard import DEFAULT_CAP
 from kenshin.urls import PortURL
 
+T = TypeVar("T")
+
 DEFAULT_INDEX = "mangaassist-products"
+_MODES: Mapping[str, Literal["background", "sync"]] = {"background": "background", "sync": "sync"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,11 @@ class Settings:
         embedder: current embedding model (``KENSHIN_EMBEDDER``).
         lake: snapshots, history, reports (``KENSHIN_LAKE``).
         signals: sinks of records, comma-separated (``KENSHIN_SIGNALS``).
+        signals_mode: whether records are carried in the background or in the caller (``KENSHIN_SIGNALS_MODE``);
+            ``sync`` where nothing is said and ``AWS_LAMBDA_FUNCTION_NAME`` is set, since Lambda freezes threads.
+        dimension_cap: how many distinct values a metric's dimension may have (``KENSHIN_DIMENSION_CAP``).
+        capture_content: whether prompts and answers leave the process (``KENSHIN_CAPTURE_CONTENT``, ``yes`` or ``no``).
+        content_limit: at most so many characters of each (``KENSHIN_CONTENT_LIMIT``).
         zone: whose dates are the days (``KENSHIN_ZONE``).
         namespace: root of metric namespaces (``KENSHIN_NAMESPACE``).
         shard_tasks: mapped tasks among which the 16 shards of a night are divided (``KENSHIN_SHARD_TASKS``).
@@ -47,6 +58,10 @@ class Settings:
     embedder: PortURL
     lake: PortURL
     signals: tuple[PortURL, ...]
+    signals_mode: Literal["background", "sync"]
+    dimension_cap: int
+    capture_content: bool
+    content_limit: int
     zone: ZoneInfo
     namespace: str
     shard_tasks: int
@@ -82,6 +97,23 @@ class Settings:
                 for part in (env.get("KENSHIN_SIGNALS") or f"emf://{base}/signals").split(",")
                 if part.strip()
             ),
+            signals_mode=_one_of(
+                env.get("KENSHIN_SIGNALS_MODE")
+                or ("sync" if env.get("AWS_LAMBDA_FUNCTION_NAME") else "background"),
+                "KENSHIN_SIGNALS_MODE",
+                _MODES,
+            ),
+            dimension_cap=_count(
+                env.get("KENSHIN_DIMENSION_CAP") or str(DEFAULT_CAP), "KENSHIN_DIMENSION_CAP", most=10_000
+            ),
+            capture_content=_one_of(
+                env.get("KENSHIN_CAPTURE_CONTENT") or "no",
+                "KENSHIN_CAPTURE_CONTENT",
+                {"yes": True, "no": False},
+            ),
+            content_limit=_count(
+                env.get("KENSHIN_CONTENT_LIMIT") or str(DEFAULT_LIMIT), "KENSHIN_CONTENT_LIMIT", most=100_000
+            ),
             zone=_zone(env.get("KENSHIN_ZONE") or "Asia/Tokyo"),
             namespace=names.checked(env.get("KENSHIN_NAMESPACE") or "MangaAssist", what="a metric namespace"),
             shard_tasks=_count(env.get("KENSHIN_SHARD_TASKS") or "4", "KENSHIN_SHARD_TASKS", most=16),
@@ -100,6 +132,12 @@ def _zone(name: str) -> ZoneInfo:
         raise SettingError(
             value=name, reason="KENSHIN_ZONE is no known time zone", mend="Use an IANA name, e.g. Asia/Tokyo."
         ) from error
+
+
+def _one_of(text: str, name: str, known: Mapping[str, T]) -> T:
+    if text not in known:
+        raise SettingError(value=text, reason=f"{name} is unknown", mend=f"Known: {', '.join(known)}.")
+    return known[text]
 
 
 def _count(text: str, name: str, *, most: int) -> int:

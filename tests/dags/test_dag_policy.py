@@ -17,6 +17,8 @@ PARSE_CPU_S = 0.3
 COST = """
 import sys, time
 import airflow.sdk
+import airflow.providers.standard.operators.trigger_dagrun
+import airflow.providers.standard.operators.hitl
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, dag, get_current_context, task
 start = time.process_time()
 import importlib.util
@@ -36,8 +38,8 @@ def dags(airflow_database):
     return bag.dags
 
 
-def test_the_house_has_both_check_ups(dags):
-    assert {"embedding_drift", "experiment_analysis"} <= set(dags)
+def test_the_house_has_both_check_ups_and_promotion(dags):
+    assert {"embedding_drift", "experiment_analysis", "promote_experiment"} <= set(dags)
     assert len(dags) == len(DAG_FILES)
 
 

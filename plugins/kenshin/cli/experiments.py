@@ -3,45 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from kenshin.cli import promotion, reports
 from kenshin.cli.output import AsJson, console, errors, say, show_facts, show_json, show_rows
 from kenshin.days import parse_day
 from kenshin.errors import InvalidInput, NotFound
 from kenshin.experiments import api
 from kenshin.experiments.columns import ColumnMap
 from kenshin.experiments.experiment import Experiment
-from kenshin.experiments.report import ExperimentReport
 
 app = typer.Typer(help="Prompt experiments: define, start, stop, feed, read.", no_args_is_help=True)
-
-NAMED = 5
-"""So many sessions seen in two arms are named on a terminal; the report names more."""
 
 LISTED = {
     "experiment_id": "experiment",
     "status": "status",
     "arms": "arms",
-    "created": "created",
+    "created_at": "created",
     "winner": "winner",
 }
-ARMS = {
-    "arm": "arm",
-    "prompt_version": "prompt",
-    "sessions": "sessions",
-    "observations": "observed",
-    "mean_score": "mean",
-    "score_delta": "delta",
-    "ci_low": "from",
-    "ci_high": "to",
-}
+
+app.command("report")(reports.report)
+app.command("looks")(reports.looks)
+app.command("promote")(promotion.promote)
+app.command("ledger")(promotion.ledger)
 
 Id = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="The experiment's id.")]
 
@@ -49,6 +40,10 @@ Id = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="The experiment's 
 @app.command("list")
 def list_experiments(as_json: AsJson = False) -> None:
     """All experiments, with status and arms."""
+    found = api.list_experiments()
+    if as_json:
+        show_json([each.value.as_dict() for each in found])
+        return
     rows = [
         {
             "experiment_id": each.value.experiment_id,
@@ -56,15 +51,14 @@ def list_experiments(as_json: AsJson = False) -> None:
             "arms": ", ".join(
                 f"{arm.name}: {arm.prompt_version} ({arm.share:.0%})" for arm in each.value.all_arms()
             ),
-            "created": _instant(each.value.created_at),
+            "created_at": _instant(each.value.created_at),
             "winner": each.value.winner,
-            "version": each.version,
         }
-        for each in api.list_experiments()
+        for each in found
     ]
     show_rows(
         rows,
-        as_json=as_json,
+        as_json=False,
         columns=LISTED,
         title="Experiments",
         empty="No experiments yet. See: kenshin experiments create -h",
@@ -204,7 +198,7 @@ def show(
         _show(found.value, as_json=False)
         console.print("No report yet: the experiment_analysis DAG writes one a night.")
     else:
-        show_report(found.value, report)
+        reports.show_report(found.value, report)
 
 
 @app.command("import")
@@ -227,9 +221,16 @@ def import_observations(
     map_file: Annotated[
         Path | None, typer.Option(help="A JSON object with 'columns' and 'values' like --map and --value.")
     ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="End with exit code 1 if a row was refused; the rest is kept still."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import observations. Rows that cannot be counted go to a reject file with their reasons; the rest is kept."""
+    """Import observations. Rows that cannot be counted go to a reject file with their reasons; the rest is kept.
+
+    Mend the lines of the reject file and import it in turn, with the same --map and --value.
+    """
     column_map = ColumnMap.parse(mapped or (), values or (), file=map_file)
     target = rejects or path.with_name(f"{path.name}.rejects.jsonl")
     with _progress(as_json) as progress:
@@ -248,11 +249,19 @@ def import_observations(
         "already_there": result.duplicates,
         "rejected": result.rejected,
         "rejects": str(result.rejects_path) if result.rejected else None,
+        "reasons": dict(result.reasons),
         "ignored_columns": list(result.ignored_columns),
     }
-    show_facts(facts, as_json=as_json, title=f"Import into {experiment_id}")
+    shown = (
+        facts
+        if as_json
+        else {**facts, "reasons": [f"{count} × {why}" for why, count in result.reasons.items()]}
+    )
+    show_facts(shown, as_json=as_json, title=f"Import into {experiment_id}")
     if result.rejected and not as_json:
-        say(f"{result.rejected} rows were refused; {target} says why, row by row.")
+        say(f"{result.rejected} rows were refused; {target} holds them with the reasons.")
+    if result.rejected and strict:
+        raise typer.Exit(1)
 
 
 @app.command("export")
@@ -291,39 +300,9 @@ def export_observations(
     show_facts(facts, as_json=as_json, title=f"Export of {experiment_id}")
 
 
-def show_report(experiment: Experiment, report: ExperimentReport) -> None:
-    """An experiment's report as tables, plain words first."""
-    body = report.as_dict()
-    facts = {"question": body["description"], **_in_words(body), "status": experiment.status}
-    show_facts(facts, as_json=False, title=f"Experiment {body['experiment_id']}, through {body['day']}")
-    show_rows(report.arm_rows(), as_json=False, title="Arms", empty="No observations yet.", columns=ARMS)
-
-
 def _progress(as_json: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=errors, disable=as_json, transient=True)
-
-
-def _in_words(body: Mapping[str, Any]) -> dict[str, Any]:
-    tested = body.get("p_value") is not None
-    missing = body["missing_days"]
-    return {
-        "verdict": body.get("recommendation") or body.get("status"),
-        "difference": f"{body['score_delta']:+.4g} (95 % interval {body['ci_low']:+.4g} to {body['ci_high']:+.4g}), "
-        f"Welch's t {body['t_statistic']:g} on {body['degrees_of_freedom']:g} degrees of freedom, "
-        f"p {body['p_value']:.3g}, valid for one look only"
-        if tested
-        else None,
-        "sessions needed": None if tested else body.get("minimum_required"),
-        "session": body["unit"],
-        "score": body["score_unit"],
-        "randomised": body["randomised"],
-        "left out": body["left_out"],
-        "nights": f"{body['days']['first']} to {body['days']['last']}, "
-        f"{'all collected' if not missing else 'missing ' + ', '.join(missing)}",
-        "in two arms": _named(body["crossing"], body["crossing_sessions"]),
-        "report": body["report_key"],
-    }
 
 
 def _overridden(overrides: Mapping[str, str], changes: list[str]) -> dict[str, str]:
@@ -337,11 +316,6 @@ def _overridden(overrides: Mapping[str, str], changes: list[str]) -> dict[str, s
         else:
             changed.pop(session_id, None)
     return changed
-
-
-def _named(sessions: Iterable[str], count: int) -> str | None:
-    few = list(islice(sessions, NAMED))
-    return f"{count}: {', '.join(few)}{', …' if count > len(few) else ''}" if count else None
 
 
 def _show(experiment: Experiment, as_json: bool) -> None:

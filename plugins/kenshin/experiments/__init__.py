@@ -12,16 +12,27 @@
 - `carrier`: to the store, or to the spill while the store is down; `gate` admits, `tally` counts.
 - `spill`, `segment`: what waits on disk, across the death of a process.
 - `observing`: an observation under the proof of concept's names.
-- `reading`, `columns`, `conversion`, `importing`: rows of CSV, Parquet and JSONL files, into the store.
+- `reading`, `columns`, `conversion`, `importing`: rows of CSV, Parquet and JSONL files, into the store;
+  `shortcut`: plain rows, by column.
 - `exporting`, `writing`: observations and sessions, as a table or as a file.
 - `collect`: a night's observations from the store into the lake.
-- `aggregate`: observations to session deltas of a day, and to sufficient statistics through it.
-- `exact`, `footers`: how those are summed, and what Parquet files tell without being read.
+- `aggregate`: observations to session deltas of a day, and to a shard's totals through it.
+- `session_days`, `deltas`: what a day adds to its sessions, and how it is written and read.
+- `exact`, `units`, `footers`: how sessions are summed, in which units, and what Parquet files tell without being read.
+- `totals`: exact sums of a shard, which can be added and taken away; how shards are merged.
 - `values`: each session's latencies, for quantiles.
-- `sufficient`: those statistics by arm, phase, segment and metric; how shards are merged.
+- `sufficient`: statistics by arm, phase, segment and metric.
 - `stats`: the mathematics.
-- `analysis`: statistics to figures, a test, and a recommendation.
+- `analysis`: statistics to figures, a test, and a recommendation; `figures`: what these are.
+- `policy`: by what rules an experiment is judged, and who carries a verdict out.
+- `estimates`, `guardrails`, `exploration`, `ratio_check`, `validity`, `stopping`, `forecast`: what a night tests.
+- `assessment`: all of that, of statistics in memory.
+- `decision`: one table from an assessment to a verdict; `situation`: what it asks about.
+- `looks`: what each night saw and decided, in the ledger; `judging`: assess, look, decide.
+- `page`: the report as one HTML file.
 - `report`: the analysis with what a reader needs to judge it, as the lake keeps it.
+- `proposal`, `question`: a verdict as a question to a person, and its words; `promotion`: what an answer comes to.
+- `conclusion`: an experiment ended, or an arm taken back, exactly once; `chronicle`: all that happened, in words.
 - `night`: what the tasks of the nightly DAG call.
 - `tester`: the proof of concept's face over registry and store.
 - `api`: all of it, bound to the process's current runtime.

@@ -1,26 +1,37 @@
-"""Aggregating in the lake: observations to session deltas of a day, and to sufficient statistics through it.
+"""Aggregating in the lake: observations to session deltas of a day, and to a shard's totals through it.
 
-A delta is what one day adds to a session, and is made once for each day. Statistics are made of the observations of
-all days, with exact sums (see `exact`). So the same observations always give the same numbers.
+A delta is what one day adds to a session. Totals are exact sums (see `exact`), so a night's are made of an earlier
+night's: what the new days' sessions had before is taken away, what they have now is added. That gives, bit for bit,
+what summing all observations gives.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, tzinfo
+from dataclasses import replace
+from datetime import date, timedelta, tzinfo
+from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kenshin.days import days_between
 from kenshin.errors import NotFound
 from kenshin.experiments.collect import first_day, partition_of
-from kenshin.experiments.exact import sums_of_files
+from kenshin.experiments.deltas import DATASET as SESSIONS
+from kenshin.experiments.deltas import DeltaRows, load_new, load_seen, names_of
+from kenshin.experiments.exact import ObservationRows, sums_of
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.observation import SHARDS
+from kenshin.experiments.session_days import SessionDay, keep_delta, session_day, with_ending
 from kenshin.experiments.stats.quantile import QuantileEstimate, quantile
-from kenshin.experiments.sufficient import SCHEMA as STATISTICS_SCHEMA
-from kenshin.experiments.sufficient import Statistics, merged
+from kenshin.experiments.stats.ratio import RatioStatistics
+from kenshin.experiments.stats.winsorise import winsorised
+from kenshin.experiments.sufficient import LATENCY, Statistics
+from kenshin.experiments.totals import SCHEMA as STATISTICS_SCHEMA
+from kenshin.experiments.totals import Totals, added, merged
+from kenshin.experiments.units import Extent, Units
 from kenshin.experiments.values import DATASET as VALUES
 from kenshin.experiments.values import ORDER, read_values, values_of_files
 from kenshin.experiments.values import SCHEMA as VALUES_SCHEMA
@@ -32,6 +43,7 @@ from kenshin.publishing import (
     as_json,
     code_version,
     local_parts,
+    made_of,
     publish,
     read_json,
     read_manifest,
@@ -40,68 +52,45 @@ from kenshin.publishing import (
 if TYPE_CHECKING:
     import duckdb
 
-SESSIONS = "sessions"
-SESSIONS_SCHEMA = "sessions/1"
 STATISTICS = "statistics"
 MEMORY_LIMIT = "1GB"
 P95 = 0.95
+METRICS = "metrics"
+"""Among the inputs of values, beside the manifest of their observations."""
 
-_DELTA = """
-WITH observation AS (
-    SELECT session_id, arm, phase, observed_at, quality_score, latency_ms, metrics, covariates,
-           CASE intent WHEN '*' THEN '(*)' ELSE coalesce(intent, '') END AS segment
-    FROM read_parquet($paths)
-), extra AS (
-    SELECT session_id, arm, phase, segment, observed_at, covariates,
-           unnest(map_keys(metrics)) AS name, unnest(map_values(metrics)) AS value
-    FROM observation
-), figure AS (
-    SELECT session_id, arm, phase, segment, observed_at, 'observations' AS metric, 1.0::DOUBLE AS value,
-           covariates['observations'] AS covariate
-    FROM observation
-    UNION ALL
-    SELECT session_id, arm, phase, segment, observed_at, 'quality_score', quality_score,
-           covariates['quality_score']
-    FROM observation WHERE quality_score IS NOT NULL
-    UNION ALL
-    SELECT session_id, arm, phase, segment, observed_at, 'latency_ms', latency_ms, covariates['latency_ms']
-    FROM observation WHERE latency_ms IS NOT NULL
-    UNION ALL
-    SELECT session_id, arm, phase, segment, observed_at,
-           CASE WHEN name IN ('observations', 'quality_score', 'latency_ms')
-                THEN 'metrics.' || name ELSE name END,
-           value, covariates[name]
-    FROM extra
-)
-SELECT session_id, arm, phase, segment, metric,
-       count(*)::BIGINT AS n, fsum(value) AS sum, fsum(value * value) AS sum_sq,
-       min(value) AS min, max(value) AS max,
-       coalesce(fsum(covariate), 0.0)::DOUBLE AS covariate_sum, count(covariate)::BIGINT AS covariate_n,
-       min(observed_at) AS first_seen
-FROM figure
-GROUP BY session_id, arm, phase, segment, metric
-"""
+LOOKED_BACK = 14
+"""Totals to go on from are looked for in so many days."""
 
 
 def reduce(lake: Lake, experiment: Experiment, *, shard: int, through_day: date, zone: tzinfo) -> Statistics:
-    """Publish one shard's deltas of all days and its statistics through a day, unless they are up to date."""
+    """Publish one shard's deltas of all days and its totals through a day, unless they are up to date."""
     name = experiment.experiment_id
+    target = partition_of(name, through_day, shard, dataset=STATISTICS)
+    metrics = sorted({LATENCY, *experiment.policy.winsorise})
     with _database() as connection:
-        observed: dict[date, Manifest] = {}
+        days: dict[date, SessionDay] = {}
         for day in days_between(first_day(experiment, zone), through_day):
-            manifest = read_manifest(lake, partition_of(name, day, shard))
-            if manifest is not None:
-                observed[day] = manifest
-                _reduce_day(lake, connection, manifest, partition_of(name, day, shard, dataset=SESSIONS))
-                _keep_values(lake, connection, manifest, partition_of(name, day, shard, dataset=VALUES))
-        target = partition_of(name, through_day, shard, dataset=STATISTICS)
-        inputs = {f"{each.partition}/{MANIFEST}": each.etag for each in observed.values()}
+            observed = read_manifest(lake, partition_of(name, day, shard))
+            if observed is not None:
+                delta = partition_of(name, day, shard, dataset=SESSIONS)
+                days[day] = session_day(lake, connection, observed, delta)
+                values = partition_of(name, day, shard, dataset=VALUES)
+                _keep_values(lake, connection, observed, values, metrics=metrics)
+        units = Units.of(Extent.total(each.extent for each in days.values()))
+        for day, known in days.items():
+            delta = partition_of(name, day, shard, dataset=SESSIONS)
+            days[day] = keep_delta(lake, connection, known, delta, units=units)
+        inputs = {key: etag for each in days.values() for key, etag in each.inputs.items()}
         if _is_current(lake, target, inputs, STATISTICS_SCHEMA):
-            return Statistics.from_dict(_read_shard(lake, target))
-        statistics = _statistics(lake, connection, observed)
-    body = {"experiment_id": name, "day": through_day.isoformat(), "shard": shard, **statistics.as_dict()}
+            return merged([_read_totals(lake, target)])
+        earlier = [
+            partition_of(name, through_day - timedelta(days=back), shard, dataset=STATISTICS)
+            for back in range(1, LOOKED_BACK + 1)
+        ]
+        totals = _totals(lake, connection, days, _latest(lake, earlier, inputs, units))
+    body = {"experiment_id": name, "day": through_day.isoformat(), "shard": shard, **totals.as_dict()}
     publish(lake, target, [("json", as_json(body))], schema=STATISTICS_SCHEMA, inputs=inputs)
-    return statistics
+    return merged([totals])
 
 
 def read_statistics(
@@ -122,7 +111,7 @@ def read_statistics(
                 reason="this shard's statistics are missing",
                 mend="Run the day's reduction again.",
             )
-        shards.append(Statistics.from_dict(_read_shard(lake, target)))
+        shards.append(_read_totals(lake, target))
         inputs[f"{target}/{MANIFEST}"] = manifest.etag
     return merged(shards), inputs
 
@@ -134,59 +123,116 @@ def read_latencies(lake: Lake, experiment_id: str, days: Sequence[date]) -> dict
     return {arm: quantile(sample, P95) for arm, sample in samples.items()}
 
 
-def _reduce_day(
-    lake: Lake, connection: duckdb.DuckDBPyConnection, observed: Manifest, target: str
-) -> Manifest:
-    inputs = {f"{observed.partition}/{MANIFEST}": observed.etag}
-    before = read_manifest(lake, target)
-    if before is not None and _same(before, inputs, SESSIONS_SCHEMA):
-        return before
-    parts = []
-    if observed.parts:
-        with local_parts(lake, [observed]) as paths:
-            table = connection.sql(_DELTA, params={"paths": [str(path) for path in paths]}).to_arrow_table()
-        order = ["session_id", "arm", "phase", "segment", "metric"]
-        parts.append(("parquet", encode(table, schema=SESSIONS_SCHEMA, sort_by=order)))
-    return publish(lake, target, parts, schema=SESSIONS_SCHEMA, inputs=inputs)
+def read_winsorised(
+    lake: Lake, experiment: Experiment, days: Sequence[date]
+) -> dict[str, Mapping[str, RatioStatistics]]:
+    """Statistics of the metrics that the policy cuts, by metric and arm.
+
+    Args:
+        lake: where each session's values are.
+        experiment: its policy.
+        days: that count.
+    """
+    found = {}
+    with _database() as connection:
+        for metric, percentile in experiment.policy.winsorise.items():
+            samples = read_values(lake, connection, experiment.experiment_id, days, metric)
+            found[metric] = winsorised(samples, percentile).statistics
+    return found
 
 
-def _keep_values(lake: Lake, connection: duckdb.DuckDBPyConnection, observed: Manifest, target: str) -> None:
-    inputs = {f"{observed.partition}/{MANIFEST}": observed.etag}
+def _keep_values(
+    lake: Lake,
+    connection: duckdb.DuckDBPyConnection,
+    observed: Manifest,
+    target: str,
+    *,
+    metrics: Sequence[str],
+) -> None:
+    inputs = {f"{observed.partition}/{MANIFEST}": observed.etag, METRICS: json.dumps(metrics)}
     if _is_current(lake, target, inputs, VALUES_SCHEMA):
         return
     parts = []
     if observed.parts:
         with local_parts(lake, [observed]) as paths:
-            table = values_of_files(connection, paths)
+            table = values_of_files(connection, paths, metrics)
         parts.append(("parquet", encode(table, schema=VALUES_SCHEMA, sort_by=ORDER)))
     publish(lake, target, parts, schema=VALUES_SCHEMA, inputs=inputs)
 
 
-def _statistics(
-    lake: Lake, connection: duckdb.DuckDBPyConnection, observed: Mapping[date, Manifest]
-) -> Statistics:
-    with local_parts(lake, list(observed.values())) as paths:
-        found = sums_of_files(connection, paths)
-    return Statistics(
-        cells=found.cells,
-        crossing=found.crossing,
-        days=tuple(observed),
-        filled_days=tuple(day for day, manifest in observed.items() if manifest.parts),
+def _latest(lake: Lake, partitions: Sequence[str], inputs: Mapping[str, str], units: Units) -> Totals:
+    """The first totals in these units whose days are still what they were; empty ones where there are none."""
+    for target in partitions:
+        found = read_manifest(lake, target)
+        if (
+            found is not None
+            and (found.schema, found.code_version) == (STATISTICS_SCHEMA, code_version())
+            and found.inputs.items() <= inputs.items()
+        ):
+            totals = _read_totals(lake, target)
+            if totals.units == units:
+                return totals
+    return Totals(units=units)
+
+
+def _totals(
+    lake: Lake, connection: duckdb.DuckDBPyConnection, days: Mapping[date, SessionDay], before: Totals
+) -> Totals:
+    """Totals of all days: on from earlier ones where the deltas are in their units and most rows are in them."""
+    filled = {day: each for day, each in days.items() if each.observed.parts}
+    old = [each for day, each in filled.items() if day in before.days]
+    new = [each for day, each in filled.items() if day not in before.days]
+    known, further = (Extent.total(each.extent for each in part) for part in (old, new))
+    if known.rows >= further.rows and all(each.units.text == before.units.text for each in filled.values()):
+        totals = _advanced(lake, connection, before, old, new)
+    else:
+        with local_parts(lake, [each.observed for each in filled.values()]) as paths:
+            extent = Extent.total((known, further))
+            sums = sums_of(connection, ObservationRows.of(connection, paths, extent, before.units))
+        totals = Totals(sums.cells, sums.crossing, before.units)
+    return replace(totals, days=tuple(days), filled_days=tuple(filled))
+
+
+def _advanced(
+    lake: Lake,
+    connection: duckdb.DuckDBPyConnection,
+    before: Totals,
+    old: Sequence[SessionDay],
+    new: Sequence[SessionDay],
+) -> Totals:
+    """Earlier totals with new days: their sessions' figures so far are taken away, their whole ones added."""
+    if not new:
+        return before
+    rows, units = Extent.total(each.extent for each in (*old, *new)), before.units
+    with _deltas(lake, new) as paths:
+        load_new(connection, paths, rows, units)
+    with _deltas(lake, old) as paths:
+        again = load_seen(connection, paths, rows, units)
+    so_far = sums_of(connection, DeltaRows.of(connection, ["seen"], rows, units)).cells if again else {}
+    tables = ["new", "seen"] if again else ["new"]
+    whole = sums_of(connection, DeltaRows.of(connection, tables, rows, units))
+    cells = added(
+        [*before.cells.items(), *whole.cells.items(), *((cell, -exact) for cell, exact in so_far.items())]
     )
+    with _deltas(lake, new) as paths:
+        names = names_of(connection, paths, list(whole.crossing))
+    crossing = {**before.crossing, **{names[key]: arms for key, arms in whole.crossing.items()}}
+    return Totals(cells, crossing, units)
+
+
+@contextmanager
+def _deltas(lake: Lake, days: Sequence[SessionDay]) -> Iterator[list[Path]]:
+    with local_parts(lake, [each.delta for each in days if each.delta is not None]) as paths:
+        yield with_ending(paths, "parquet")
 
 
 def _is_current(lake: Lake, target: str, inputs: Mapping[str, str], schema: str) -> bool:
     before = read_manifest(lake, target)
-    return before is not None and _same(before, inputs, schema)
+    return before is not None and made_of(before, inputs, schema)
 
 
-def _same(before: Manifest, inputs: Mapping[str, str], schema: str) -> bool:
-    return (dict(before.inputs), before.schema, before.code_version) == (dict(inputs), schema, code_version())
-
-
-def _read_shard(lake: Lake, target: str) -> dict[str, Any]:
-    body: dict[str, Any] = read_json(lake, target)
-    return body
+def _read_totals(lake: Lake, target: str) -> Totals:
+    return Totals.from_dict(read_json(lake, target))
 
 
 @contextmanager

@@ -5,85 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 from kenshin.experiments.experiment import MINIMUM_SESSIONS, Experiment
+from kenshin.experiments.figures import (
+    LATENCY_P95,
+    ArmFigures,
+    Comparison,
+    MetricFigures,
+    PhaseFigures,
+    stated,
+)
 from kenshin.experiments.stats.quantile import QuantileEstimate, difference
 from kenshin.experiments.stats.ratio import RatioStatistics
 from kenshin.experiments.stats.welch import welch
 from kenshin.experiments.sufficient import LATENCY, OBSERVATIONS, SCORE, Statistics
 
 ALPHA = 0.05
-DIGITS = 12
-"""Figures are stated to so many significant digits: further ones are rounding."""
-
 CROSSING_NAMED = 1000
 """So many crossing sessions are named in a report; the statistics of the shards name all."""
 
-LATENCY_P95 = "latency_ms.p95"
-
-Outcome = Literal["tested", "insufficient_data", "no_variance"]
-
-
-@dataclass(frozen=True, slots=True)
-class MetricFigures:
-    """A metric in one arm.
-
-    Args:
-        sessions: that have the metric.
-        observations: that have it.
-        mean: per observation; None where there is none.
-        se: standard error of the mean, by session; None below two sessions.
-    """
-
-    sessions: int
-    observations: int
-    mean: float | None
-    se: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class ArmFigures:
-    """One arm: all its sessions and observations, scored or not, and its metrics."""
-
-    arm: str
-    prompt_version: str
-    sessions: int
-    observations: int
-    score: MetricFigures
-    latency: MetricFigures
-    latency_p95: QuantileEstimate | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseFigures:
-    """One arm in one phase: between two changes of the shares or the prompts."""
-
-    phase: int
-    arm: str
-    sessions: int
-    observations: int
-    score: MetricFigures
-    latency: MetricFigures
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One arm's metric minus control's; see `WelchTest` for the figures, None unless it was tested."""
-
-    arm: str
-    metric: str
-    outcome: Outcome
-    delta: float | None = None
-    se: float | None = None
-    t_statistic: float | None = None
-    degrees_of_freedom: float | None = None
-    p_value: float | None = None
-    ci_low: float | None = None
-    ci_high: float | None = None
-    significant: bool | None = None
-    winner: str | None = None
-    recommendation: str | None = None
+P_VALUE_NOTE = "valid for one look only; the decision looks at the boundary"
+"""What stands beside Welch's p-value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +55,22 @@ class ExperimentAnalysis:
         """The comparison of an arm's metric with control's."""
         return next(each for each in self.comparisons if (each.arm, each.metric) == (arm, metric))
 
+    def decided(self, winners: Mapping[str, str], experiment: Experiment) -> ExperimentAnalysis:
+        """The same figures, with winner and recommendation by the decision instead of by Welch's p.
+
+        Args:
+            winners: which arm wins each comparison that is decided, by the compared arm.
+            experiment: whose prompt versions the words name.
+        """
+        comparisons = []
+        for each in self.comparisons:
+            if each.metric == SCORE and each.outcome == "tested" and each.p_value is not None:
+                winner, control = winners.get(each.arm), self.arms[0].arm
+                words = _recommendation(experiment, control, winner, each.p_value)
+                each = replace(each, winner=winner, significant=winner is not None, recommendation=words)
+            comparisons.append(each)
+        return replace(self, comparisons=tuple(comparisons))
+
     def as_dict(self, arm: str | None = None) -> dict[str, Any]:
         """The keys and the rounding of the proof of concept for one arm and control; beside them the rest.
 
@@ -128,6 +87,7 @@ class ExperimentAnalysis:
             **({"se": _rounded(score.se, 6)} if score.outcome == "tested" else {}),
             **({"ci_low": _rounded(score.ci_low, 6)} if score.outcome == "tested" else {}),
             **({"ci_high": _rounded(score.ci_high, 6)} if score.outcome == "tested" else {}),
+            **({"p_value_note": P_VALUE_NOTE} if score.outcome == "tested" else {}),
             "estimates": {
                 "mean_a": control.score.mean,
                 "mean_b": other.score.mean,
@@ -241,11 +201,6 @@ def analyse(
             for arm in experiment.all_arms()
         ),
     )
-
-
-def stated(value: float) -> float:
-    """A figure to 12 significant digits."""
-    return float(f"{value:.{DIGITS}g}")
 
 
 def _compare(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, overload
@@ -12,13 +12,18 @@ from kenshin.days import day_of
 from kenshin.errors import NotFound
 from kenshin.experiments import collect, registry, tester
 from kenshin.experiments.assignment import Assignment
+from kenshin.experiments.chronicle import Chronicle, chronicle_of
 from kenshin.experiments.columns import SAME, ColumnMap
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.exporting import Export, What
 from kenshin.experiments.importing import ImportResult, Progress, import_file
+from kenshin.experiments.looks import Look, looks_of, subject_of
 from kenshin.experiments.observation import ABObservation
+from kenshin.experiments.promotion import Answer, Outcome, settle
+from kenshin.experiments.proposal import Proposal, propose
 from kenshin.experiments.report import ExperimentReport, read_report, report_days
 from kenshin.experiments.tally import RecorderStats
+from kenshin.ledger import LedgerEntry
 from kenshin.ports import Versioned
 
 BY = "api"
@@ -228,6 +233,44 @@ def stop_experiment(experiment_id: str, *, winner: str | None = None, by: str = 
     return stopped
 
 
+def propose_promotion(experiment_id: str, day: date | None = None) -> Proposal:
+    """What the verdict of a report, of the newest unless a day is given, asks of a person; see `propose`."""
+    runtime = current()
+    return propose(runtime.experiments, runtime.lake, experiment_id, day)
+
+
+def settle_promotion(proposal: Proposal, *, by: str, choice: str | None = None) -> Outcome:
+    """Answer a proposal without Airflow, under the same checks.
+
+    Args:
+        proposal: what is asked, see `propose_promotion`.
+        by: who answers.
+        choice: one of the proposal's two options; the one that acts unless given.
+
+    Raises:
+        PromotionRefused: it is stale, or its policy names others.
+    """
+    runtime = current()
+    at = runtime.clock()
+    answer = Answer(choice or proposal.act, by, by, at)
+    settled = settle(
+        runtime.experiments, runtime.ledger, runtime.lake, proposal, answer, occasion="by hand", at=at
+    )
+    runtime.definitions.learn(registry.find_version(runtime.experiments, proposal.experiment_id))
+    return settled
+
+
+def chronicle(experiment_id: str) -> Chronicle:
+    """Everything that happened to an experiment: definitions, looks and decisions, answers; the oldest first.
+
+    Raises:
+        ExperimentNotFound: the registry does not know it.
+    """
+    runtime = current()
+    registry.find(runtime.experiments, experiment_id)
+    return chronicle_of(runtime.ledger, experiment_id)
+
+
 def import_observations(
     experiment_id: str,
     path: Path,
@@ -302,6 +345,13 @@ def export_observations(
     )
 
 
+def ledger_entries(experiment_id: str) -> Sequence[Versioned[LedgerEntry]]:
+    """What happened to an experiment, in order; raises ExperimentNotFound."""
+    runtime = current()
+    registry.find(runtime.experiments, experiment_id)
+    return runtime.ledger.read(subject_of(experiment_id))
+
+
 def report(experiment_id: str, day: date) -> ExperimentReport:
     """An experiment's report of a day.
 
@@ -331,3 +381,10 @@ def latest_report(experiment_id: str) -> ExperimentReport:
             mend="Run the DAG experiment_analysis, or wait for the night.",
         )
     return read_report(runtime.lake, experiment_id, days[-1])
+
+
+def looks(experiment_id: str) -> tuple[Look, ...]:
+    """Every recorded look of an experiment, oldest first; raises ExperimentNotFound."""
+    runtime = current()
+    registry.find(runtime.experiments, experiment_id)
+    return looks_of(runtime.ledger, experiment_id)

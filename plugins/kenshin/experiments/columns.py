@@ -27,8 +27,11 @@ OPTIONAL = (
     "metrics",
     "covariates",
 )
-DERIVED = ("day", "shard")
-"""Columns that an export has, and that are made anew from the others."""
+REJECTED = "rejected"
+"""The column of a reject file that says why a row is in it."""
+
+DERIVED = ("day", "shard", REJECTED)
+"""Columns that an export or a reject file has, and that mean nothing in an import."""
 
 GROUPS = ("metrics", "covariates")
 

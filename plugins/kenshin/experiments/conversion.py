@@ -6,7 +6,7 @@ What a value must be is the business of `ABObservation`, and what belongs to an 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -52,16 +52,17 @@ class Converter:
     def __init__(
         self, experiment: Experiment, *, zone: tzinfo, recorded_at: datetime, columns: ColumnMap = SAME
     ) -> None:
-        self._columns = columns
-        self._experiment = experiment
-        self._admission = Admission(experiment)
-        self._zone = zone
-        self._recorded_at = recorded_at
-        self._earliest = start_of(first_day(experiment, zone), zone) - EARLIER
-        self._latest = recorded_at + LATER
-        self._versions = {arm.name: arm.prompt_version for arm in experiment.all_arms()}
+        self.columns = columns
+        self.experiment = experiment
+        self.admission = Admission(experiment)
+        self.zone = zone
+        self.recorded_at = recorded_at
+        self.earliest = start_of(first_day(experiment, zone), zone) - EARLIER
+        self.latest = recorded_at + LATER
+        self.versions = {arm.name: arm.prompt_version for arm in experiment.all_arms()}
         self._fields: dict[str, str | None] = {}
-        self._figures: dict[str, dict[str, str]] = {group: {} for group in GROUPS}
+        self.figures: dict[str, dict[str, str]] = {group: {} for group in GROUPS}
+        """By group, the name of each figure by its field, in the order in which the file has them."""
 
     def observation(self, row: Row) -> ABObservation:
         """The row as an observation.
@@ -72,13 +73,30 @@ class Converter:
         if row.problem is not None:
             raise BadRow(None, None, row.problem)
         try:
-            return self._admission.check(self._observation(self._by_field(row.cells)))
+            return self.admission.check(self._observation(self._by_field(row.cells)))
         except InvalidObservation as error:
             column, equals, _ = str(error.value).partition("=")
             value = row.cells.get(column, error.value) if equals else error.value
             raise BadRow(column if equals else None, value, error.reason) from error
         except InvalidName as error:
             raise BadRow(None, error.value, error.reason) from error
+
+    def fields(self, columns: Iterable[str]) -> dict[str, str] | None:
+        """By field, the column that fills it; None where only a row can tell."""
+        by_field: dict[str, str] = {}
+        for column in columns:
+            try:
+                field = self.columns.field_of(column)
+            except InvalidName:
+                return None
+            if field in by_field:
+                return None
+            if field is not None:
+                by_field[field] = column
+        for column in columns:
+            if column not in self._fields:
+                self._remember(column)
+        return by_field if len(self._fields) < MOST_COLUMNS else None
 
     def _by_field(self, cells: Mapping[str, Any]) -> dict[str, Any]:
         known: dict[str, Any] = {}
@@ -90,27 +108,27 @@ class Converter:
                 raise BadRow(column, None, value.reason)
             if field in known:
                 raise BadRow(column, value, f"'{field}' is there twice, under two names")
-            known[field] = self._columns.value(field, value) if field in self._columns.values else value
+            known[field] = self.columns.value(field, value) if field in self.columns.values else value
         return known
 
     def _remember(self, column: str) -> str | None:
-        field = self._columns.field_of(column)
+        field = self.columns.field_of(column)
         if len(self._fields) < MOST_COLUMNS:
             self._fields[column] = field
             group, dot, figure = (field or "").partition(".")
             if dot:
-                self._figures[group][str(field)] = figure
+                self.figures[group][str(field)] = figure
         return field
 
     def _observation(self, cells: dict[str, Any]) -> ABObservation:
         arm = _text(cells, "arm")
-        if arm not in self._versions:
-            raise BadRow("arm", arm, f"the arms are {', '.join(self._versions)}")
+        if arm not in self.versions:
+            raise BadRow("arm", arm, f"the arms are {', '.join(self.versions)}")
         observed_at = _instant(cells, "observed_at")
-        if not self._earliest <= observed_at <= self._latest:
+        if not self.earliest <= observed_at <= self.latest:
             raise BadRow("observed_at", cells["observed_at"], self._implausible(observed_at))
-        phase = _whole(cells, "phase", self._experiment.phase)
-        if phase < self._experiment.phase and "prompt_version" not in cells:
+        phase = _whole(cells, "phase", self.experiment.phase)
+        if phase < self.experiment.phase and "prompt_version" not in cells:
             raise BadRow(
                 "prompt_version", None, f"it is missing, and phase {phase} may have had another prompt"
             )
@@ -126,22 +144,22 @@ class Converter:
             "metrics": self._group(cells, "metrics"),
             "covariates": self._group(cells, "covariates"),
         }
-        experiment_id = _text(cells, "experiment_id", self._experiment.experiment_id)
+        experiment_id = _text(cells, "experiment_id", self.experiment.experiment_id)
         identity = (
             _text(cells, "observation_id") if "observation_id" in cells else content_id(experiment_id, said)
         )
         return observation(
             observation_id=identity,
             experiment_id=experiment_id,
-            recorded_at=_instant(cells, "recorded_at") if "recorded_at" in cells else self._recorded_at,
-            zone=self._zone,
-            **{"prompt_version": self._versions[arm], "phase": self._experiment.phase, **said},
+            recorded_at=_instant(cells, "recorded_at") if "recorded_at" in cells else self.recorded_at,
+            zone=self.zone,
+            **{"prompt_version": self.versions[arm], "phase": self.experiment.phase, **said},
         )
 
     def _group(self, cells: Mapping[str, Any], group: str) -> dict[str, float]:
-        figures = _pairs(group, cells[group]) if group in cells else {}
+        figures = pairs_of(group, cells[group]) if group in cells else {}
         if len(self._fields) < MOST_COLUMNS:
-            fields = self._figures[group]
+            fields = self.figures[group]
         else:
             prefix = f"{group}."
             fields = {field: field.removeprefix(prefix) for field in cells if field.startswith(prefix)}
@@ -151,12 +169,15 @@ class Converter:
         return figures
 
     def _implausible(self, observed_at: datetime) -> str:
-        if observed_at > self._latest:
-            return f"{observed_at.isoformat()} lies in the future; seconds since the epoch are meant, not milliseconds"
-        first: date = first_day(self._experiment, self._zone)
+        if observed_at > self.latest:
+            return (
+                f"it lies in the future ({observed_at.isoformat()}); "
+                "seconds since the epoch are meant, not milliseconds"
+            )
+        first: date = first_day(self.experiment, self.zone)
         return (
-            f"{observed_at.isoformat()} lies more than {EARLIER.days} days before the experiment's first day, "
-            f"{first}; set 'created_at' in its definition if that is right"
+            f"it lies more than {EARLIER.days} days before the experiment's first day ({first}); "
+            "set 'created_at' in its definition if that is right"
         )
 
 
@@ -194,7 +215,7 @@ def _instant(cells: Mapping[str, Any], field: str) -> datetime:
     if value is None:
         raise BadRow(field, None, "it is missing")
     try:
-        instant = _parsed(value)
+        instant = parsed(value)
     except (ValueError, OverflowError, OSError, TypeError) as error:
         reason = "neither seconds since the epoch nor an instant like 2026-11-05T10:00:00+09:00"
         raise BadRow(field, value, reason) from error
@@ -207,7 +228,12 @@ def _instant(cells: Mapping[str, Any], field: str) -> datetime:
         raise BadRow(field, value, "it lies outside the years 1 to 9999") from error
 
 
-def _parsed(value: Any) -> datetime:
+def parsed(value: Any) -> datetime:
+    """An instant: ISO 8601, or seconds since the epoch.
+
+    Raises:
+        ValueError, TypeError, OverflowError, OSError: it is none.
+    """
     if isinstance(value, datetime):
         return value
     if isinstance(value, bool):
@@ -220,7 +246,8 @@ def _parsed(value: Any) -> datetime:
     return datetime.fromtimestamp(float(value), UTC)
 
 
-def _pairs(group: str, whole: Any) -> dict[str, float]:
+def pairs_of(group: str, whole: Any) -> dict[str, float]:
+    """The figures of a group that is written in one cell; raises BadRow."""
     if isinstance(whole, str):
         try:
             whole = json.loads(whole)

@@ -24,6 +24,7 @@ from kenshin.experiments.assignment import (
 )
 from kenshin.experiments.experiment import CONTROL, Experiment
 from kenshin.experiments.store import ExperimentStore
+from kenshin.lifetime import working
 from kenshin.ports import Versioned
 
 logger = logging.getLogger(__name__)
@@ -251,7 +252,8 @@ def _keep_fresh(cache: weakref.ref[Definitions], stop: threading.Event) -> None:
         held = cache()
         if held is None:
             return
-        held.refresh()
+        with working():
+            held.refresh()
         pause_s = held._pause_s()
         del held
         if stop.wait(pause_s):

@@ -1,10 +1,9 @@
 # ruff: noqa: S608, expressions are made of numbers and fixed names; every value is bound
-"""Exact sums in DuckDB: observations to sufficient statistics, the same bits in any order of rows.
+"""Exact sums in DuckDB: rows of sessions to the figures of cells, the same bits in any order of rows.
 
-A value is summed as a whole number of units of 2^-b, so addition is exact and its order is free. The largest value
-of a metric in the input fixes b: 62 binary digits are kept below it, 9 more than a double has. Sums have 128 bits; of
-ten million rows a square is kept to 2^-78 of the largest value's, so only an outlier a million times as large as the
-rest would cost the rest's variance digits that a report states.
+Values are summed as whole numbers of units (see `units`), so addition is exact and its order is free. Sums have 128
+bits; of a million rows a square is kept to 2^-78 of the largest value's, so only an outlier a million times as large
+as the rest would cost the rest's variance digits that a report states.
 
 One group-by per session does nearly all the work; only sessions that are seen in several arms, phases or segments
 are grouped a second time.
@@ -16,16 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from kenshin.experiments.footers import Column, Footers, exponent
-from kenshin.experiments.stats.ratio import RatioStatistics
-from kenshin.experiments.sufficient import (
-    ALL_PHASES,
-    ALL_SEGMENTS,
-    OBSERVATIONS,
-    Cell,
-)
+from kenshin.experiments.footers import Footers
+from kenshin.experiments.sufficient import ALL_PHASES, ALL_SEGMENTS, OBSERVATIONS, Cell
+from kenshin.experiments.totals import FIGURES, Exact, added
+from kenshin.experiments.units import CAPACITY, DIGITS, Extent, Units
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,77 +28,84 @@ if TYPE_CHECKING:
 MASK_CELLS = 63
 """So many arms, phases and segments together are told apart by one bit each, which is faster than by number."""
 
+COVARIATE = 7
+"""So many of the figures are the covariate's."""
+
 SEGMENT = "CASE intent WHEN '*' THEN '(*)' ELSE coalesce(intent, '') END"
-CAPACITY = 126
-"""Binary digits of a 128-bit integer, without its sign and one to spare."""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionSums:
-    """What observation files hold of sessions.
+class SessionRows(Protocol):
+    """Rows that add up to sessions: observations, or what days added."""
 
-    Args:
-        cells: statistics by arm, phase, segment and metric, totals included.
-        crossing: sessions that are seen in several arms, and in which.
-    """
+    @property
+    def units(self) -> Units:
+        """In which values are summed."""
+        ...
 
-    cells: Mapping[Cell, RatioStatistics]
-    crossing: Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Observed:
-    """How observations are read and added: rows of session, code and one value v0, v1, … for each metric."""
-
-    rows: int
-    columns: tuple[Column, ...]
-    codes: _Codes
-    paths: tuple[str, ...]
+    @property
+    def codes(self) -> Codes:
+        """Arms, phases and segments by number."""
+        ...
 
     @property
     def query(self) -> str:
-        """One row for each observation."""
-        values = [
-            f"{column.metric if column.key is None else f'metrics[$key{place}]'} AS v{place}"
-            for place, column in enumerate(self.columns)
-        ]
-        code = f"({self.codes.expression})::INTEGER AS code"
-        return f"SELECT {', '.join(['session_id', code, *values])} FROM read_parquet($paths)"
+        """One row each, with session_id, code and what `sums` adds."""
+        ...
 
     @property
     def parameters(self) -> dict[str, Any]:
         """What the query names."""
-        keys = {f"key{place}": each.key for place, each in enumerate(self.columns) if each.key is not None}
-        return {"paths": list(self.paths), **self.codes.parameters, **keys}
+        ...
 
     @property
     def sums(self) -> str:
-        """What a session's rows add up to."""
-        terms = ["count(*) AS n"]
-        for place, column in enumerate(self.columns):
-            terms.append(f"sum((v{place} * {2.0**column.bits!r})::BIGINT) AS s{place}")
-            if not column.complete:
-                terms.append(f"count(v{place}) AS k{place}")
-        return ", ".join(terms)
+        """A session's observations n, and of the metric at each place its sum s0, s1, …, NULL or with a count of 0
+        where there is none, its count k0, … unless it is complete, its covariate's sum x0, … and count xk0, …
+        """
+        ...
+
+    def holds(self, place: int) -> bool:
+        """Whether there may be a metric, so that it is summed."""
+        ...
+
+    def holds_covariate(self, place: int) -> bool:
+        """Whether there may be its covariate."""
+        ...
+
+    def complete(self, place: int) -> bool:
+        """Whether every observation has the metric, so that its count is theirs."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Codes:
+class SessionSums:
+    """What rows of sessions add up to.
+
+    Args:
+        cells: exact figures by arm, phase, segment and metric, totals included.
+        crossing: sessions that are seen in several arms, and in which.
+    """
+
+    cells: Mapping[Cell, Exact]
+    crossing: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
     """Arms, phases and segments by number; a cell's code is made of the three."""
 
     arms: list[str]
     phases: list[int]
     segments: list[str]
 
-    @property
-    def expression(self) -> str:
-        """The code of an observation; a dimension that does not vary costs nothing."""
+    def expression(self, segment: str) -> str:
+        """The code of a row; a dimension that does not vary costs nothing."""
         code = "(list_position($arms, arm) - 1)"
         if len(self.phases) > 1:
             code = f"({code} * {len(self.phases)} + list_position($phases, phase) - 1)"
         if len(self.segments) > 1:
-            code = f"({code} * {len(self.segments)} + list_position($segments, {SEGMENT}) - 1)"
-        return code
+            code = f"({code} * {len(self.segments)} + list_position($segments, {segment}) - 1)"
+        return f"({code})::INTEGER"
 
     @property
     def only(self) -> str:
@@ -126,43 +128,128 @@ class _Codes:
         return self.arms[arm], self.phases[phase], self.segments[segment]
 
 
+@dataclass(frozen=True, slots=True)
+class ObservationRows:
+    """Observation files as rows: one value v0, v1, … for each metric, and its covariate c0, c1, …
+
+    Args:
+        paths: the files.
+        extent: what they hold.
+        units: in which their values are summed.
+        codes: their arms, phases and segments by number.
+    """
+
+    paths: tuple[str, ...]
+    extent: Extent
+    units: Units
+    codes: Codes
+
+    @classmethod
+    def of(
+        cls, connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], extent: Extent, units: Units
+    ) -> ObservationRows:
+        """The rows of files, with their arms, phases and segments looked up; of a constant one row is enough."""
+        footers, names, values = Footers(paths), [str(path) for path in paths], []
+        for column, expression in (("arm", "arm"), ("phase", "phase"), ("intent", SEGMENT)):
+            limit = "LIMIT 1" if footers.constant(column) else ""
+            found = connection.execute(
+                f"SELECT DISTINCT {expression} FROM (SELECT {column} FROM read_parquet($paths) {limit})",
+                {"paths": names},
+            ).fetchall()
+            values.append(sorted(value for (value,) in found))
+        return cls(tuple(names), extent, units, Codes(*values))
+
+    @property
+    def query(self) -> str:
+        """One row for each observation."""
+        terms = ["session_id", f"{self.codes.expression(SEGMENT)} AS code"]
+        for place, unit in enumerate(self.units.metrics):
+            if self.holds(place):
+                terms.append(f"{unit.metric if unit.key is None else f'metrics[$key{place}]'} AS v{place}")
+            if self.holds_covariate(place):
+                terms.append(f"covariates[$covariate{place}] AS c{place}")
+        return f"SELECT {', '.join(terms)} FROM read_parquet($paths)"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the query names."""
+        keys: dict[str, Any] = {"paths": list(self.paths), **self.codes.parameters}
+        for place, unit in enumerate(self.units.metrics):
+            if unit.key is not None and self.holds(place):
+                keys[f"key{place}"] = unit.key
+            if self.holds_covariate(place):
+                keys[f"covariate{place}"] = unit.covariate_key
+        return keys
+
+    @property
+    def sums(self) -> str:
+        """What a session's rows add up to."""
+        terms = ["count(*) AS n"]
+        for place, unit in enumerate(self.units.metrics):
+            if self.holds(place):
+                terms.append(f"sum((v{place} * {2.0**unit.bits!r})::BIGINT) AS s{place}")
+                if not self.complete(place):
+                    terms.append(f"count(v{place}) AS k{place}")
+            if unit.covariate_bits is not None and self.holds_covariate(place):
+                terms.append(f"sum((c{place} * {2.0**unit.covariate_bits!r})::BIGINT) AS x{place}")
+                terms.append(f"count(c{place}) AS xk{place}")
+        return ", ".join(terms)
+
+    def holds(self, place: int) -> bool:
+        """Whether any observation has the metric."""
+        return self.extent.filled(self.units.metrics[place].metric) > 0
+
+    def holds_covariate(self, place: int) -> bool:
+        """Whether any observation has the metric's covariate."""
+        key = self.units.metrics[place].covariate_key
+        return any(key == (each.key or each.metric) for each in self.extent.covariates)
+
+    def complete(self, place: int) -> bool:
+        """Whether every observation has the metric."""
+        return self.extent.filled(self.units.metrics[place].metric) == self.extent.rows
+
+
 def sums_of_files(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> SessionSums:
-    """Statistics of observation files that hold all observations of their sessions."""
+    """Exact figures of observation files that hold all observations of their sessions."""
     if not paths:
         return SessionSums({}, {})
-    footers = Footers(paths)
-    codes = _codes(connection, footers, paths)
-    observed = _Observed(footers.rows, footers.columns(connection), codes, tuple(str(path) for path in paths))
-    parts: dict[Cell, list[_Exact]] = {}
-    one = f"SELECT {codes.only} AS code, {observed.sums} FROM ({observed.query}) GROUP BY session_id"
+    extent = Footers(paths).extent(connection)
+    return sums_of(connection, ObservationRows.of(connection, paths, extent, Units.of(extent)))
+
+
+def sums_of(connection: duckdb.DuckDBPyConnection, rows: SessionRows) -> SessionSums:
+    """Exact figures of rows that hold all of their sessions."""
+    codes = rows.codes
+    one = f"SELECT {codes.only} AS code, {rows.sums} FROM ({rows.query}) GROUP BY session_id"
+    parts: list[tuple[Cell, Exact]] = []
     mixed = False
-    for code, row in _rows(connection, one, observed, observed.parameters):
+    for code, figures in _figures(connection, one, rows, rows.parameters):
         if code is None:
             mixed = True
             continue
         arm, phase, segment = codes.decoded(code)
-        for metric, exact in row:
-            for one_phase in (phase, ALL_PHASES):
-                for one_segment in (segment, ALL_SEGMENTS):
-                    parts.setdefault(Cell(arm, one_phase, one_segment, metric), []).append(exact)
+        parts += [
+            (Cell(arm, one_phase, one_segment, metric), exact)
+            for metric, exact in figures
+            for one_phase in (phase, ALL_PHASES)
+            for one_segment in (segment, ALL_SEGMENTS)
+        ]
     crossing: dict[str, tuple[str, ...]] = {}
     if mixed:
         connection.execute(
             "CREATE OR REPLACE TEMP TABLE several AS "
-            f"WITH observed AS ({observed.query}) SELECT * FROM observed SEMI JOIN "
+            f"WITH observed AS ({rows.query}) SELECT * FROM observed SEMI JOIN "
             "(SELECT session_id FROM observed GROUP BY session_id HAVING min(code) < max(code)) USING (session_id)",
-            observed.parameters,
+            rows.parameters,
         )
-        _add_mixed(connection, observed, parts)
+        parts += _mixed(connection, rows)
         crossing = _crossing(connection, codes)
-    return SessionSums({cell: _Exact.total(parts[cell]) for cell in sorted(parts)}, crossing)
+    return SessionSums(added(parts), crossing)
 
 
-def _add_mixed(
-    connection: duckdb.DuckDBPyConnection, observed: _Observed, parts: dict[Cell, list[_Exact]]
-) -> None:
-    """Add the sessions of several cells, once for each level of totals."""
-    codes = observed.codes
+def _mixed(connection: duckdb.DuckDBPyConnection, rows: SessionRows) -> Iterator[tuple[Cell, Exact]]:
+    """The sessions of several cells, once for each level of totals."""
+    codes = rows.codes
     per_arm, per_phase = len(codes.phases) * len(codes.segments), len(codes.segments)
     for by_phase in (True, False):
         for by_segment in (True, False):
@@ -171,113 +258,85 @@ def _add_mixed(
                 terms.append(f"code % {per_arm} - code % {per_phase}")
             if by_segment:
                 terms.append(f"code % {per_phase}")
-            query = f"SELECT {' + '.join(terms)} AS code, {observed.sums} FROM several GROUP BY session_id, 1"
-            for code, row in _rows(connection, query, observed, {}):
+            query = f"SELECT {' + '.join(terms)} AS code, {rows.sums} FROM several GROUP BY session_id, 1"
+            for code, figures in _figures(connection, query, rows, {}):
                 if code is None:
                     continue
                 arm, phase, segment = codes.decoded(code)
-                for metric, exact in row:
-                    cell = Cell(
-                        arm,
-                        phase if by_phase else ALL_PHASES,
-                        segment if by_segment else ALL_SEGMENTS,
-                        metric,
-                    )
-                    parts.setdefault(cell, []).append(exact)
+                level = phase if by_phase else ALL_PHASES, segment if by_segment else ALL_SEGMENTS
+                yield from ((Cell(arm, *level, metric), exact) for metric, exact in figures)
 
 
-def _crossing(connection: duckdb.DuckDBPyConnection, codes: _Codes) -> dict[str, tuple[str, ...]]:
+def _crossing(connection: duckdb.DuckDBPyConnection, codes: Codes) -> dict[str, tuple[str, ...]]:
     per_arm = len(codes.phases) * len(codes.segments)
     rows = connection.execute(
-        f"SELECT session_id, list_sort(list(DISTINCT code // {per_arm})) AS arms FROM several "
+        f"SELECT session_id::VARCHAR, list_sort(list(DISTINCT code // {per_arm})) AS arms FROM several "
         "GROUP BY session_id HAVING len(arms) > 1 ORDER BY session_id"
     ).fetchall()
     return {session: tuple(codes.arms[arm] for arm in arms) for session, arms in rows}
 
 
-@dataclass(frozen=True, slots=True)
-class _Exact:
-    """The six numbers of `RatioStatistics` before they are rounded."""
-
-    n: int
-    sum: Fraction
-    count: int
-    sum_sq: Fraction
-    sum_count: Fraction
-    count_sq: int
-
-    @staticmethod
-    def total(parts: Sequence[_Exact]) -> RatioStatistics:
-        return RatioStatistics(
-            n=sum(part.n for part in parts),
-            sum=float(sum((part.sum for part in parts), Fraction(0))),
-            count=sum(part.count for part in parts),
-            sum_sq=float(sum((part.sum_sq for part in parts), Fraction(0))),
-            sum_count=float(sum((part.sum_count for part in parts), Fraction(0))),
-            count_sq=sum(part.count_sq for part in parts),
-        )
-
-
-def _rows(
+def _figures(
     connection: duckdb.DuckDBPyConnection,
     sessions: str,
-    observed: _Observed,
+    rows: SessionRows,
     parameters: Mapping[str, Any],
-) -> Iterator[tuple[int | None, list[tuple[str, _Exact]]]]:
+) -> Iterator[tuple[int | None, list[tuple[str, Exact]]]]:
     """A query's sessions, summed by code.
 
-    Σs² and Σsk are scaled by what bounds them: (Σ|v|)² and Σ|v| Σk, with as many values as there are rows.
+    Products are scaled by what bounds them, with room for as many rows as the units say: Σs² by (Σ|v|)², Σsk by
+    Σ|v| Σk, those of a session's mean or covariate by the largest of these.
     """
-    asked = ["count(*)", "sum(n)", "sum(n * n)"]
-    scales = []
-    for place, column in enumerate(observed.columns):
-        s, k = f"s{place}::DOUBLE", "n" if column.complete else f"k{place}"
-        top = column.bits + exponent(column.largest) + exponent(observed.rows)
-        square, product = CAPACITY - 2 * top, CAPACITY - top - exponent(observed.rows)
-        scales.append((square + 2 * column.bits, product + column.bits))
-        asked += [
-            f"count(s{place})",
-            f"sum(s{place})",
-            f"sum({k})",
-            f"sum(({s} * {s} * {2.0**square!r})::HUGEINT)",
-            f"sum(({s} * {k} * {2.0**product!r})::HUGEINT)",
-            f"sum({k} * {k})",
+    room = rows.units.rows
+    squares, products = CAPACITY - 2 * (DIGITS + room), CAPACITY - DIGITS - 2 * room
+    single = CAPACITY - 2 * DIGITS - room
+    asked, places = ["count(*)", "sum(n)", "sum(n * n)"], []
+    for place, unit in enumerate(rows.units.metrics):
+        if not rows.holds(place):
+            continue
+        s, k = f"s{place}::DOUBLE", "n" if rows.complete(place) else f"k{place}"
+        has = "" if rows.complete(place) else f"FILTER ({k} > 0)"
+        terms = [
+            (f"count(*) {has}", 0),
+            (f"sum(s{place}) {has}", unit.bits),
+            (f"sum({k})", 0),
+            (f"sum(({s} * {s} * {2.0**squares!r})::HUGEINT) {has}", squares + 2 * unit.bits),
+            (f"sum(({s} * {k} * {2.0**products!r})::HUGEINT) {has}", products + unit.bits),
+            (f"sum({k} * {k})", 0),
+            (f"sum(({s} / {k})::BIGINT) {has}", unit.bits),
+            (f"sum((({s} / {k}) * ({s} / {k}) * {2.0**single!r})::HUGEINT) {has}", single + 2 * unit.bits),
         ]
+        if unit.covariate_bits is not None and rows.holds_covariate(place):
+            x, known = f"(x{place}::DOUBLE / xk{place})", f"FILTER ({k} > 0 AND xk{place} > 0)"
+            terms += [
+                (f"count(*) {known}", 0),
+                (f"sum({x}::BIGINT) {known}", unit.covariate_bits),
+                (f"sum(({x} * {x} * {2.0**single!r})::HUGEINT) {known}", single + 2 * unit.covariate_bits),
+                (
+                    f"sum(({x} * {s} * {2.0**single!r})::HUGEINT) {known}",
+                    single + unit.bits + unit.covariate_bits,
+                ),
+                (f"sum(({x} * {k})::HUGEINT) {known}", unit.covariate_bits),
+                (f"sum(s{place}) {known}", unit.bits),
+                (f"sum({k}) {known}", 0),
+            ]
+        places.append((unit.metric, [bits for _, bits in terms]))
+        asked += [term for term, _ in terms]
     found = connection.execute(
         f"SELECT code, {', '.join(asked)} FROM ({sessions}) GROUP BY code", parameters
     ).fetchall()
     for code, *row in found:
-        n, count, squares = (int(value) for value in row[:3])
-        every = _Exact(n, Fraction(count), count, Fraction(squares), Fraction(squares), squares)
-        answer = [(OBSERVATIONS, every)]
-        for place, column in enumerate(observed.columns):
-            n, total, count, square_sum, product_sum, squares = row[3 + 6 * place : 9 + 6 * place]
-            if n:
-                square, product = scales[place]
-                exact = _Exact(
-                    n,
-                    _units(total, column.bits),
-                    int(count),
-                    _units(square_sum, square),
-                    _units(product_sum, product),
-                    int(squares),
-                )
-                answer.append((column.metric, exact))
+        values = iter(row)
+        n, count, count_sq = (Fraction(int(next(values))) for _ in range(3))
+        none = (Fraction(0),) * COVARIATE
+        every = (n, count, count, count_sq, count_sq, count_sq, n, n, *none)
+        answer = [(OBSERVATIONS, Exact(every))]
+        for metric, scales in places:
+            figures = tuple(_units(next(values), bits) for bits in scales)
+            if figures[0]:
+                answer.append((metric, Exact(figures + none[: len(FIGURES) - len(figures)])))
         yield code, answer
 
 
-def _codes(connection: duckdb.DuckDBPyConnection, footers: Footers, paths: Sequence[Path]) -> _Codes:
-    """Which arms, phases and segments there are; of a constant column one row is enough."""
-    values = []
-    for column, expression in (("arm", "arm"), ("phase", "phase"), ("intent", SEGMENT)):
-        limit = "LIMIT 1" if footers.constant(column) else ""
-        found = connection.execute(
-            f"SELECT DISTINCT {expression} FROM (SELECT {column} FROM read_parquet($paths) {limit})",
-            {"paths": [str(path) for path in paths]},
-        ).fetchall()
-        values.append(sorted(value for (value,) in found))
-    return _Codes(*values)
-
-
-def _units(count: int, bits: int) -> Fraction:
-    return Fraction(int(count)) / Fraction(2) ** bits
+def _units(count: int | None, bits: int) -> Fraction:
+    return Fraction(int(count or 0)) / Fraction(2) ** bits

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from kenshin import names
 from kenshin.errors import InvalidExperiment, KenshinError
 from kenshin.experiments.overrides import NONE, Overrides
+from kenshin.experiments.policy import Policy
 
 Status = Literal["draft", "running", "concluded", "cancelled"]
 CONTROL = "A"
@@ -72,6 +73,7 @@ class Experiment:
     concluded_at: float | None = None
     overrides: Mapping[str, str] = NONE
     holdout: float = 0.0
+    policy: Policy = field(default_factory=Policy)
 
     def __post_init__(self) -> None:
         names.checked(self.experiment_id, what="an experiment")
@@ -94,6 +96,8 @@ class Experiment:
         if not _is_share(self.holdout) or self.holdout == 1:
             self._refuse("holdout", "not a share of the sessions from 0 to below 1")
         self._check_overrides()
+        if not isinstance(self.policy, Policy):
+            self._refuse("policy", "not a policy")
 
     def all_arms(self) -> tuple[Arm, ...]:
         """Every arm, control first."""
@@ -129,7 +133,7 @@ class Experiment:
 
     def as_dict(self) -> dict[str, Any]:
         """The definition at a JSON edge."""
-        return {**asdict(self), "overrides": dict(self.overrides)}
+        return {**asdict(self), "overrides": dict(self.overrides), "policy": self.policy.as_dict()}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Experiment:
@@ -138,7 +142,7 @@ class Experiment:
         Raises:
             InvalidExperiment: a key is unknown or missing, or a value is wrong.
         """
-        known = {field.name for field in fields(cls)}
+        known = {each.name for each in fields(cls)}
         unknown = sorted(set(raw) - known)
         if unknown:
             raise InvalidExperiment(
@@ -149,7 +153,8 @@ class Experiment:
             raise InvalidExperiment(value=", ".join(missing), reason="missing", mend="Add the keys.")
         try:
             arms = tuple(Arm(**arm) for arm in raw.get("arms") or ())
-            return cls(**{**raw, "arms": arms, "overrides": raw.get("overrides") or NONE})
+            policy = Policy.from_dict({} if raw.get("policy") is None else raw["policy"])
+            return cls(**{**raw, "arms": arms, "overrides": raw.get("overrides") or NONE, "policy": policy})
         except KenshinError:
             raise
         except TypeError as error:

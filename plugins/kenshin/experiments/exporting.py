@@ -20,8 +20,11 @@ from kenshin.days import days_between
 from kenshin.errors import InvalidInput, NotFound
 from kenshin.experiments.collect import observations_of, partition_of, to_table
 from kenshin.experiments.columns import GROUPS
+from kenshin.experiments.deltas import DATASET as SESSIONS
+from kenshin.experiments.deltas import long_rows
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.observation import SHARDS
+from kenshin.experiments.session_days import with_ending
 from kenshin.experiments.store import ObservationStore
 from kenshin.experiments.writing import FORMATS, open_writer
 from kenshin.lake import Lake
@@ -35,8 +38,6 @@ What = Literal["observations", "sessions"]
 
 BATCH_ROWS = 20_000
 """So many rows are in memory at once, at most."""
-
-SESSIONS = "sessions"
 
 Progress = Callable[[int, int], None]
 """Is told how many shards of days are done, of how many."""
@@ -168,11 +169,11 @@ class Export:
             manifest = self._session_manifest(day, shard)
             if manifest is not None:
                 with local_parts(self.lake, [manifest]) as paths:
-                    for path in paths:
+                    for path in with_ending(paths, "parquet"):
                         with pq.ParquetFile(path) as file:
                             for batch in file.iter_batches(batch_size=BATCH_ROWS):
                                 found = True
-                                yield _with_day(pa.Table.from_batches([batch]), day)
+                                yield _with_day(long_rows(pa.Table.from_batches([batch])), day)
             progress(done, len(places))
         if not found:
             raise NotFound(

@@ -13,22 +13,31 @@ from typing import Any
 
 from kenshin.days import days_between, parse_day
 from kenshin.errors import InvalidInput
-from kenshin.experiments.aggregate import SESSIONS, STATISTICS, read_latencies, read_statistics, reduce
-from kenshin.experiments.analysis import ExperimentAnalysis
+from kenshin.experiments.aggregate import (
+    STATISTICS,
+    read_latencies,
+    read_statistics,
+    read_winsorised,
+    reduce,
+)
 from kenshin.experiments.analysis import analyse as analyse_statistics
 from kenshin.experiments.collect import DATASET as OBSERVATIONS
 from kenshin.experiments.collect import collect, first_day
+from kenshin.experiments.deltas import DATASET as SESSIONS
 from kenshin.experiments.experiment import Experiment
+from kenshin.experiments.judging import judge
+from kenshin.experiments.looks import export_looks, looks_of
 from kenshin.experiments.observation import SHARDS
 from kenshin.experiments.registry import find
-from kenshin.experiments.report import compose, publish_report
+from kenshin.experiments.report import ExperimentReport, compose, publish_report
 from kenshin.experiments.store import ExperimentStore, ObservationStore
 from kenshin.experiments.sufficient import SCORE
 from kenshin.experiments.values import DATASET as VALUES
 from kenshin.lake import Lake
+from kenshin.ledger import Ledger
 from kenshin.publishing import partition, sweep
 from kenshin.signals.recorder import Recorder
-from kenshin.signals.records import ExperimentAnalysed
+from kenshin.signals.records import DECISION_CODES, ExperimentAnalysed
 
 MOST_ITEMS = 1000
 """Airflow maps a task over at most 1,024 items unless it is told otherwise."""
@@ -113,6 +122,7 @@ def reduce_shards(
 
 def analyse(
     experiments: ExperimentStore,
+    ledger: Ledger,
     lake: Lake,
     recorder: Recorder,
     item: Mapping[str, Any],
@@ -121,48 +131,72 @@ def analyse(
     at: datetime,
     dry_run: bool = False,
 ) -> dict[str, Any]:
-    """Merge an experiment's shards, test, publish the report, and say so.
+    """Merge an experiment's shards, test, look, decide, publish the report, and say so.
+
+    The look is written first, so that a night that is run again, or that died, tells what was decided and not something
+    new.
 
     Args:
         experiments: the registry.
+        ledger: tells of earlier looks, and gets this one.
         lake: where the statistics are and the report goes.
         recorder: takes one record for each arm compared with control.
         item: ``{"experiment_id", "through_day"}``, see `experiments_of`.
         zone: whose dates the days are.
         at: the instant of the records; the report does not hold it.
-        dry_run: neither publish nor record.
+        dry_run: neither look, nor publish, nor record.
 
     Returns:
-        The report's key, and the figures under the keys of the proof of concept.
+        The decision, number of the look (None where none was taken), the report's key and etag, and the figures under
+        the keys of the proof of concept.
 
     Raises:
         NotFound: a shard has not been reduced.
+        Conflict: something happened to the experiment meanwhile; run it again.
     """
     experiment, through_day = find(experiments, item["experiment_id"]), parse_day(item["through_day"])
     statistics, inputs = read_statistics(lake, experiment.experiment_id, through_day)
     days = tuple(days_between(first_day(experiment, zone), through_day))
     latencies = read_latencies(lake, experiment.experiment_id, days)
-    analysis = analyse_statistics(experiment, statistics, latencies=latencies)
+    judged = judge(
+        experiment,
+        statistics,
+        ledger,
+        days=days,
+        latencies=latencies,
+        winsorised=read_winsorised(lake, experiment, days),
+        at=at,
+        dry_run=dry_run,
+    )
     report = compose(
         experiment,
-        analysis,
+        analyse_statistics(experiment, statistics, latencies=latencies),
         days=days,
         collected=statistics.days,
         filled=statistics.filled_days,
         inputs=inputs,
+        assessment=judged.assessment,
+        decision=judged.decision,
+        looks=judged.looks,
+        recounted=judged.recounted,
     )
+    etag = None
     if not dry_run:
-        publish_report(lake, report)
+        etag = publish_report(lake, report).etag
+        export_looks(lake, experiment.experiment_id, looks_of(ledger, experiment.experiment_id))
         _sweep(lake, experiment.experiment_id, through_day, now=at)
-        for record in records_of(analysis, day=through_day, at=at, report_key=report.report_key):
+        for record in records_of(report, at=at):
             recorder.record(record)
-    figures = {name: value for name, value in analysis.as_dict().items() if name not in _SUMMARY_LEAVES_OUT}
+    body = report.analysis.as_dict(judged.decision.arm)
     return {
-        **figures,
+        **{name: value for name, value in body.items() if name not in _SUMMARY_LEAVES_OUT},
         "day": through_day.isoformat(),
         "missing_days": [day.isoformat() for day in report.missing_days],
+        "decision": judged.decision.as_dict(),
+        "look": judged.number,
         "published": not dry_run,
         "report_key": report.report_key,
+        "report_etag": etag,
     }
 
 
@@ -172,20 +206,20 @@ def _sweep(lake: Lake, experiment_id: str, through_day: date, *, now: datetime) 
             sweep(lake, f"{partition(dataset, experiment=experiment_id, day=day.isoformat())}/", now=now)
 
 
-def records_of(
-    analysis: ExperimentAnalysis, *, day: date, at: datetime, report_key: str
-) -> list[ExperimentAnalysed]:
+def records_of(report: ExperimentReport, *, at: datetime) -> list[ExperimentAnalysed]:
     """One record for each arm compared with control, its figures rounded as the report rounds them."""
+    looks = {look.arm: look for look in report.looks if look.day == report.day}
     records = []
-    for comparison in analysis.comparisons:
+    for comparison in report.analysis.comparisons:
         if comparison.metric != SCORE:
             continue
-        figures = analysis.as_dict(comparison.arm)
+        figures = report.analysis.as_dict(comparison.arm)
+        look = looks.get(comparison.arm)
         records.append(
             ExperimentAnalysed(
                 at=at,
-                experiment_id=analysis.experiment_id,
-                day=day.isoformat(),
+                experiment_id=report.experiment_id,
+                day=report.day.isoformat(),
                 arm=comparison.arm,
                 status="analysed" if comparison.outcome == "tested" else comparison.outcome,
                 sample_a=figures["sample_a"],
@@ -196,7 +230,14 @@ def records_of(
                 p_value=figures.get("p_value"),
                 significant=figures.get("significant"),
                 recommendation=figures.get("recommendation"),
-                report_key=report_key,
+                report_key=report.report_key,
+                look=None if look is None else look.look,
+                z=None if look is None else look.z,
+                boundary=None if look is None else look.boundary,
+                alpha_spent=None if look is None else look.alpha_spent,
+                decision=report.decision.verdict,
+                decision_code=DECISION_CODES[report.decision.verdict],
+                decided_arm=report.decision.arm,
             )
         )
     return records

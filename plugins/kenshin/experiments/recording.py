@@ -22,12 +22,12 @@ from kenshin.errors import BackendUnavailable, InvalidObservation, KenshinError
 from kenshin.experiments.carrier import Carrier
 from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.gate import Gate
-from kenshin.experiments.lifetime import watch, watch_worker
 from kenshin.experiments.observation import ABObservation
 from kenshin.experiments.observing import observed
 from kenshin.experiments.spill import Spill
 from kenshin.experiments.store import ObservationStore
 from kenshin.experiments.tally import RecorderStats, Tally
+from kenshin.lifetime import watch, watch_worker, working
 
 logger = logging.getLogger(__name__)
 
@@ -285,11 +285,12 @@ class ObservationRecorder:
             self._wake.clear()
             asked = self._asked
             try:
-                if asked > self._answered or self._seconds() >= adopt_at:
-                    adopt_at = self._seconds() + self._adopt_every_s
-                    self._carrier.adopt()
-                with self._shipping:
-                    self._ship(probe=asked > self._answered)
+                with working():
+                    if asked > self._answered or self._seconds() >= adopt_at:
+                        adopt_at = self._seconds() + self._adopt_every_s
+                        self._carrier.adopt()
+                    with self._shipping:
+                        self._ship(probe=asked > self._answered)
             except Exception:
                 logger.exception("Observations could not be carried; they stay where they are")
             with self._turn:
@@ -302,7 +303,8 @@ class ObservationRecorder:
             stuck = busy is not None and self._seconds() - busy > self._patience_s
             if stuck or not self._carrier.due or len(self._queue) > self._capacity // 2:
                 try:
-                    self._spill_queue()
+                    with working():
+                        self._spill_queue()
                 except Exception:
                     logger.exception("Observations could not be spilled; they stay where they are")
 

@@ -34,8 +34,9 @@ CHANGEABLE = (
     "randomised",
     "left_out",
     "score_unit",
+    "policy",
 )
-"""What may change while an experiment is a draft or running."""
+"""What may change while an experiment is a draft or running; of the policy of a running one, its `promotion` alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,8 @@ def change(
         ledger: gets the entry.
         experiment_id: which experiment.
         changes: the new values, by the definition's keys; see `CHANGEABLE`. Where the experiment has ``arms``, a new
-            ``prompt_a_version`` or ``prompt_b_version`` is also that of the first or second of them.
+            ``prompt_a_version`` or ``prompt_b_version`` is also that of the first or second of them. Of a ``policy``
+            and of its ``promotion``, what is left out stays.
         at: the present instant.
         by: who changes it.
 
@@ -189,10 +191,13 @@ def change(
             reason=f"it is {before.status}, and its outcome stays as it was",
             mend="Create another experiment.",
         )
-    after = Experiment.from_dict({**before.as_dict(), **_with_arms(before, changes)})
+    after = Experiment.from_dict(
+        {**before.as_dict(), **_with_arms(before, changes), **_with_policy(before, changes)}
+    )
     if after == before:
         return found
     running = before.status == "running"
+    _check_rules(before, after)
     lost = sorted(set(before.arm_names()) - set(after.arm_names()))
     if running and lost:
         raise InvalidExperiment(
@@ -231,6 +236,17 @@ def stop(
         "concluded_at": at.timestamp(),
     }
     return _change(store, ledger, found, "stopped", changes, at=at, by=by)
+
+
+def shares_by_phase(ledger: Ledger, experiment_id: str) -> dict[int, dict[str, float]]:
+    """The arms' shares in every phase that the ledger tells of; the last definition within a phase counts."""
+    found: dict[int, dict[str, float]] = {}
+    for entry in ledger.read(f"experiment:{experiment_id}"):
+        definition = entry.value.body.get("definition")
+        if isinstance(definition, Mapping):
+            experiment = Experiment.from_dict(definition)
+            found[experiment.phase] = {arm.name: arm.share for arm in experiment.all_arms()}
+    return found
 
 
 def backdate(
@@ -300,6 +316,28 @@ def _with_arms(before: Experiment, changes: Mapping[str, Any]) -> dict[str, Any]
             arm["prompt_version"] = changed.get(key, arm["prompt_version"])
         changed["arms"] = arms
     return changed
+
+
+def _with_policy(before: Experiment, changes: Mapping[str, Any]) -> dict[str, Any]:
+    given, now = changes.get("policy"), before.policy.as_dict()
+    if not isinstance(given, Mapping):
+        return {"policy": given} if "policy" in changes else {}
+    promotion = given.get("promotion", {})
+    if isinstance(promotion, Mapping):
+        promotion = {**now["promotion"], **promotion}
+    return {"policy": {**now, **given, "promotion": promotion}}
+
+
+def _check_rules(before: Experiment, after: Experiment) -> None:
+    """Refuse other rules for an experiment of which figures may have been seen."""
+    old, new = before.policy.rules(), after.policy.rules()
+    other = sorted(name for name in old if old[name] != new[name])
+    if before.status == "running" and other:
+        raise InvalidInput(
+            value=", ".join(f"policy.{name}" for name in other),
+            reason="rules that are changed after figures were seen no longer hold what they promise",
+            mend="Change only policy.promotion, or create another experiment.",
+        )
 
 
 def _tell(ledger: Ledger, experiment: Experiment, kind: str, version: int, *, at: datetime, by: str) -> None:

@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 from kenshin.days import days_between, parse_day
 from kenshin.errors import InvalidInput, NotFound
 from kenshin.experiments.analysis import ExperimentAnalysis
+from kenshin.experiments.assessment import JUDGED, Assessment
+from kenshin.experiments.decision import Decision
 from kenshin.experiments.experiment import Experiment
+from kenshin.experiments.looks import Look
+from kenshin.experiments.page import render_page
 from kenshin.experiments.sufficient import LATENCY, SCORE
 from kenshin.lake import Lake
 from kenshin.publishing import MANIFEST, Manifest, as_json, partition, publish, read_json, read_manifest
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DATASET = "reports"
-SCHEMA = "experiment-report/1"
+SCHEMA = "experiment-report/2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,12 @@ class ExperimentReport:
             counted.
         empty_days: those of them that hold no observation.
         inputs: the statistics it was made from, key of the manifest to etag.
+        decision: what was decided that night.
+        looks: every look until that night, oldest first.
+        judged: the assessment as it is written (`Assessment.as_dict`): primary, guardrails, segments, …
+        rules: the policy that the figures depend on (`Policy.rules`).
+        recounted: whether the figures have changed since the night's look was recorded, as they do when late
+            observations arrive; the decision stays the recorded one.
     """
 
     day: date
@@ -55,6 +65,11 @@ class ExperimentReport:
     missing_days: tuple[date, ...]
     empty_days: tuple[date, ...]
     inputs: Mapping[str, str]
+    decision: Decision
+    looks: tuple[Look, ...]
+    judged: Mapping[str, Any]
+    rules: Mapping[str, Any]
+    recounted: bool = False
 
     @property
     def experiment_id(self) -> str:
@@ -71,7 +86,8 @@ class ExperimentReport:
         return {
             "experiment_id": self.experiment_id,
             "day": self.day.isoformat(),
-            **self.analysis.as_dict(),
+            **self.analysis.as_dict(self.decision.arm),
+            "decision": self.decision.as_dict(),
             "description": self.description,
             "unit": self.unit,
             "randomised": self.randomised,
@@ -84,6 +100,10 @@ class ExperimentReport:
             },
             "missing_days": [day.isoformat() for day in self.missing_days],
             "empty_days": [day.isoformat() for day in self.empty_days],
+            **self.judged,
+            "looks": [look.as_dict() for look in self.looks],
+            "recounted": self.recounted,
+            "policy": dict(self.rules),
             "inputs": dict(self.inputs),
             "report_key": self.report_key,
         }
@@ -108,6 +128,11 @@ class ExperimentReport:
                 missing_days=tuple(parse_day(day) for day in raw["missing_days"]),
                 empty_days=tuple(parse_day(day) for day in raw["empty_days"]),
                 inputs=dict(raw["inputs"]),
+                decision=Decision.from_dict(raw["decision"]),
+                looks=tuple(Look.from_dict(look) for look in raw["looks"]),
+                judged={name: raw[name] for name in JUDGED},
+                rules=dict(raw["policy"]),
+                recounted=raw["recounted"],
             )
         except (KeyError, TypeError) as error:
             raise InvalidInput(
@@ -166,6 +191,10 @@ def compose(
     collected: Sequence[date],
     filled: Sequence[date],
     inputs: Mapping[str, str],
+    assessment: Assessment,
+    decision: Decision,
+    looks: Sequence[Look],
+    recounted: bool = False,
 ) -> ExperimentReport:
     """The report through the last of `days`.
 
@@ -176,10 +205,14 @@ def compose(
         collected: days that were collected whole.
         filled: days that hold observations.
         inputs: what the figures were made from.
+        assessment: what the night saw.
+        decision: what was decided.
+        looks: every look until this night, oldest first.
+        recounted: whether the figures are others than those of the night's recorded look.
     """
     return ExperimentReport(
         day=days[-1],
-        analysis=analysis,
+        analysis=analysis.decided(_winners(experiment, assessment, decision), experiment),
         description=experiment.description,
         unit=experiment.unit,
         randomised=experiment.randomised,
@@ -189,13 +222,36 @@ def compose(
         missing_days=tuple(day for day in days if day not in collected),
         empty_days=tuple(day for day in days if day in collected and day not in filled),
         inputs=inputs,
+        decision=decision,
+        looks=tuple(looks),
+        judged=assessment.as_dict(),
+        rules=experiment.policy.rules(),
+        recounted=recounted,
     )
 
 
+def _winners(experiment: Experiment, assessment: Assessment, decision: Decision) -> dict[str, str]:
+    """Who wins each comparison that is decided: the promoted arm its own, control those of arms shown to be worse."""
+    if decision.verdict == "hold":
+        return {}
+    control = experiment.arm_names()[0]
+    found = {
+        each.arm: control
+        for each in assessment.arms
+        if each.look is not None and each.look.outcome == "crossed_down"
+    }
+    if decision.arm is not None and (decision.verdict == "roll_back" or decision.rule == "crossed_down"):
+        found[decision.arm] = control
+    if decision.arm is not None and decision.verdict == "promote":
+        found[decision.arm] = decision.arm
+    return found
+
+
 def publish_report(lake: Lake, report: ExperimentReport) -> Manifest:
-    """Write a report to its place in the lake; a report with other figures of the same day is replaced."""
-    body = as_json(report.as_dict())
-    return publish(lake, report.report_key, [("json", body)], schema=SCHEMA, inputs=report.inputs)
+    """Write a report and its page to their place in the lake; one with other figures of the same day is replaced."""
+    body = report.as_dict()
+    parts = [("json", as_json(body)), ("html", render_page(body))]
+    return publish(lake, report.report_key, parts, schema=SCHEMA, inputs=report.inputs)
 
 
 def read_report(lake: Lake, experiment_id: str, day: date) -> ExperimentReport:

@@ -1,4 +1,4 @@
-"""Sufficient statistics of an experiment: six numbers per arm, phase, segment and metric.
+"""Sufficient statistics of an experiment: a few numbers per arm, phase, segment and metric.
 
 A session lies in one shard, so shards are merged by adding. A session may have several phases and segments,
 so the totals are rows of their own and not sums of rows: phase 0 is all phases, segment ``*`` is all
@@ -7,17 +7,15 @@ segments.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from math import fsum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from kenshin.days import parse_day
 from kenshin.experiments.observation import ABObservation
 from kenshin.experiments.stats.ratio import RatioStatistics
 
-SCHEMA = "statistics/3"
 SCORE = "quality_score"
 LATENCY = "latency_ms"
 OBSERVATIONS = "observations"
@@ -66,47 +64,16 @@ class Statistics:
         """The phases in which something was observed."""
         return tuple(sorted({cell.phase for cell in self.cells} - {ALL_PHASES}))
 
-    def as_dict(self) -> dict[str, Any]:
-        """The statistics at a JSON edge, in order of cell."""
-        return {
-            "crossing": {session: list(arms) for session, arms in sorted(self.crossing.items())},
-            "days": [day.isoformat() for day in self.days],
-            "filled_days": [day.isoformat() for day in self.filled_days],
-            "rows": [{**cell._asdict(), **asdict(self.cells[cell])} for cell in sorted(self.cells)],
-        }
-
-    @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> Statistics:
-        """Read back what `as_dict` wrote."""
-        cells = {}
-        for row in raw["rows"]:
-            values = dict(row)
-            cell = Cell(*(values.pop(name) for name in Cell._fields))
-            cells[cell] = RatioStatistics.from_dict(values)
-        return cls(
-            cells=cells,
-            crossing={session: tuple(arms) for session, arms in raw["crossing"].items()},
-            days=tuple(parse_day(day) for day in raw["days"]),
-            filled_days=tuple(parse_day(day) for day in raw["filled_days"]),
-        )
-
-
-def merged(shards: Sequence[Statistics]) -> Statistics:
-    """All shards together; a day counts as covered only where every shard covers it."""
-    cells = sorted({cell for shard in shards for cell in shard.cells})
-    return Statistics(
-        cells={
-            cell: RatioStatistics.total(s.cells[cell] for s in shards if cell in s.cells) for cell in cells
-        },
-        crossing=dict(sorted(item for shard in shards for item in shard.crossing.items())),
-        days=tuple(sorted(set.intersection(*(set(shard.days) for shard in shards)))) if shards else (),
-        filled_days=tuple(sorted({day for shard in shards for day in shard.filled_days})),
-    )
-
 
 def metric_name(extra: str) -> str:
     """The metric of an observation's further figure; one that takes a reserved name is kept apart."""
     return f"metrics.{extra}" if extra in _RESERVED else extra
+
+
+def extra_name(metric: str) -> str:
+    """The further figure that gives a metric: what `metric_name` was told."""
+    bare = metric.removeprefix("metrics.")
+    return bare if bare in _RESERVED else metric
 
 
 def segment_name(intent: str | None) -> str:
@@ -117,6 +84,7 @@ def segment_name(intent: str | None) -> str:
 def of_observations(observations: Iterable[ABObservation]) -> Statistics:
     """Statistics in memory, for amounts that fit there; the night works in the lake instead."""
     values: dict[tuple[Cell, str], list[float]] = {}
+    known: dict[tuple[Cell, str], list[float]] = {}
     arms: dict[str, set[str]] = {}
     days = set()
     for each in observations:
@@ -127,16 +95,28 @@ def of_observations(observations: Iterable[ABObservation]) -> Statistics:
             figures[SCORE] = each.quality_score
         if each.latency_ms is not None:
             figures[LATENCY] = each.latency_ms
-        for metric, value in figures.items():
-            for phase in (each.phase, ALL_PHASES):
-                for segment in (segment_name(each.intent), ALL_SEGMENTS):
-                    key = (Cell(each.arm, phase, segment, metric), each.session_id)
-                    values.setdefault(key, []).append(value)
+        covariates = {
+            metric: value
+            for name, value in each.covariates.items()
+            for metric in {name, metric_name(name)} - {OBSERVATIONS}
+        }
+        for phase in (each.phase, ALL_PHASES):
+            for segment in (segment_name(each.intent), ALL_SEGMENTS):
+                for found, into in ((figures, values), (covariates, known)):
+                    for metric, value in found.items():
+                        key = (Cell(each.arm, phase, segment, metric), each.session_id)
+                        into.setdefault(key, []).append(value)
     sessions: dict[Cell, list[tuple[float, int]]] = {}
-    for (cell, _), observed in values.items():
+    means: dict[Cell, list[float | None]] = {}
+    for (cell, session), observed in values.items():
         sessions.setdefault(cell, []).append((fsum(observed), len(observed)))
+        seen = known.get((cell, session))
+        means.setdefault(cell, []).append(fsum(seen) / len(seen) if seen else None)
     return Statistics(
-        cells={cell: RatioStatistics.of_sessions(sessions[cell]) for cell in sorted(sessions)},
+        cells={
+            cell: RatioStatistics.of_sessions(sessions[cell], covariates=means[cell])
+            for cell in sorted(sessions)
+        },
         crossing={session: tuple(sorted(seen)) for session, seen in sorted(arms.items()) if len(seen) > 1},
         days=tuple(sorted(days)),
         filled_days=tuple(sorted(days)),

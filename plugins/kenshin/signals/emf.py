@@ -1,55 +1,153 @@
-"""A record as CloudWatch embedded metric format: one JSON line per namespace, from which CloudWatch extracts metrics.
+"""A record as CloudWatch embedded metric format: one JSON line, from which CloudWatch extracts the metrics.
 
-Format: "Specification: embedded metric format", Amazon CloudWatch user guide (100 metrics and 30 dimensions a line).
+Format: "Specification: embedded metric format", Amazon CloudWatch user guide: at most 100 metrics a directive, 100
+values a metric, 30 dimensions a set, 1 MB a line.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 
-from kenshin.signals.catalogue import DimensionSets, Metric, dimension_values, metrics_of
-from kenshin.signals.records import Record
+from kenshin.signals.catalogue import Metric
+from kenshin.signals.guard import DimensionGuard
+from kenshin.signals.points import dimensions_of, points_of
+from kenshin.signals.record import Record
+
+logger = logging.getLogger(__name__)
+
+METRICS_A_DIRECTIVE = 100
+VALUES_A_METRIC = 100
+LONGEST_LINE = 1_000_000
+_SHORT = 1000
+_PATTERNS_KEPT = 500
 
 
-def lines(record: Record, *, namespace: str) -> Iterator[str]:
-    """The record's EMF lines, without line ends.
+class EmfRenderer:
+    """Renders records for one sink.
 
-    The first line carries the record's own fields beside its metrics; a second one appears only where a record feeds
-    two namespaces or two dimension sets. A metric whose value is not finite is left out: CloudWatch refuses it.
+    What a line says about its metrics hardly differs between records of a type; it is rendered once and kept.
 
     Args:
-        record: what happened.
         namespace: root of the namespaces, e.g. ``MangaAssist``.
+        guard: caps the values of dimensions.
     """
-    groups: dict[tuple[str, DimensionSets], list[tuple[Metric, float]]] = {}
-    for metric, value in metrics_of(record):
-        if math.isfinite(value):
-            groups.setdefault((metric.namespace, metric.dimensions), []).append((metric, value))
-    body: dict[str, object] = dict(record.log_fields())
-    if not groups:
-        yield _render({"_aws": {"Timestamp": _milliseconds(record), "CloudWatchMetrics": []}, **body})
-    for (space, dimensions), members in groups.items():
-        directive = {
-            "Namespace": f"{namespace}/{space}",
-            "Dimensions": [list(names) for names in dimensions],
-            "Metrics": [{"Name": metric.name, "Unit": metric.unit} for metric, _ in members],
-        }
-        yield _render(
+
+    def __init__(self, namespace: str, guard: DimensionGuard) -> None:
+        self._namespace = namespace
+        self._guard = guard
+        self._directives: dict[tuple[object, ...], str] = {}
+
+    def batch(self, records: Sequence[Record]) -> list[bytes | None]:
+        """For each record its line or lines, ended, as UTF-8; None for one that cannot be rendered.
+
+        What the guard folded on the way is told by lines after the last record's own.
+        """
+        rendered: list[bytes | None] = []
+        for record in records:
+            try:
+                rendered.append(b"".join(self.lines(record)))
+            except Exception:
+                logger.exception("A record cannot be rendered: %s", type(record).__name__)
+                rendered.append(None)
+        if records and rendered[-1] is not None:
+            folds = self._guard.reports(records[-1].at)
+            rendered[-1] += b"".join(line for fold in folds for line in self.lines(fold))
+        return rendered
+
+    def lines(self, record: Record) -> Iterator[bytes]:
+        """The record's line; more only where a metric has over 100 values, which take further lines.
+
+        Args:
+            record: what happened.
+        """
+        dimensions = dimensions_of(record, self._guard)
+        points = [(metric, name, values) for metric, name, values in points_of(record, self._guard)]
+        line = self._line(record, points, dimensions, record.log_fields())
+        if len(line) > LONGEST_LINE:
+            line = self._line(record, points, dimensions, _shortened(record.log_fields()))
+        yield line
+        while points := [
+            (metric, name, values[VALUES_A_METRIC:])
+            for metric, name, values in points
+            if len(values) > VALUES_A_METRIC
+        ]:
+            yield self._line(record, points, dimensions, {"log_type": record.record_type})
+
+    def _line(
+        self,
+        record: Record,
+        points: Sequence[tuple[Metric, str, list[float]]],
+        dimensions: Mapping[str, str],
+        fields: Mapping[str, object],
+    ) -> bytes:
+        key = (record.record_type, *(name for _, name, _ in points), None, *dimensions)
+        directives = self._directives.get(key)
+        if directives is None:
+            if len(self._directives) >= _PATTERNS_KEPT:
+                self._directives.clear()
+            directives = self._directives[key] = _compact(self._metadata(points, dimensions))
+        members: dict[str, object] = dict(dimensions)
+        for _, name, values in points:
+            members[name] = values[0] if len(values) == 1 else values[:VALUES_A_METRIC]
+        members.update(fields)
+        stamp = int(record.at.timestamp() * 1000)
+        text = f'{{"_aws":{{"Timestamp":{stamp},"CloudWatchMetrics":{directives}}},{_object(members)[1:]}\n'
+        # A lone surrogate has no UTF-8; its backslash escape is JSON's own.
+        return text.encode("utf-8", "backslashreplace")
+
+    def _metadata(
+        self, points: Sequence[tuple[Metric, str, list[float]]], dimensions: Mapping[str, str]
+    ) -> list[object]:
+        groups: dict[tuple[str, tuple[tuple[str, ...], ...]], list[object]] = {}
+        for metric, name, _ in points:
+            sets = tuple(names for names in metric.dimensions if all(each in dimensions for each in names))
+            if sets:
+                groups.setdefault((metric.namespace, sets), []).append({"Name": name, "Unit": metric.unit})
+        return [
             {
-                "_aws": {"Timestamp": _milliseconds(record), "CloudWatchMetrics": [directive]},
-                **dimension_values(record, dimensions),
-                **{metric.name: value for metric, value in members},
-                **body,
+                "Namespace": f"{self._namespace}/{space}",
+                "Dimensions": sets,
+                "Metrics": metrics[start : start + METRICS_A_DIRECTIVE],
             }
-        )
-        body = {"log_type": record.record_type}
+            for (space, sets), metrics in groups.items()
+            for start in range(0, len(metrics), METRICS_A_DIRECTIVE)
+        ]
 
 
-def _milliseconds(record: Record) -> int:
-    return int(record.at.timestamp() * 1000)
+def _text(value: object) -> str:
+    return str(value)
 
 
-def _render(line: dict[str, object]) -> str:
-    return json.dumps(line, separators=(",", ":"), ensure_ascii=False, default=str)
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_text).encode
+
+
+def _object(members: Mapping[str, object]) -> str:
+    try:
+        return _compact(members)
+    except (ValueError, TypeError, RecursionError):
+        return _compact(_plain(members, depth=8))
+
+
+def _plain(value: object, *, depth: int) -> object:
+    """The value with everything that JSON has no word for told as text, and nothing deeper than `depth`."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if value - value == 0 else str(value)
+    if depth > 0 and isinstance(value, Mapping):
+        return {str(key): _plain(inner, depth=depth - 1) for key, inner in value.items()}
+    if depth > 0 and isinstance(value, list | tuple):
+        return [_plain(inner, depth=depth - 1) for inner in value]
+    return "…" if isinstance(value, Mapping | list | tuple) else str(value)
+
+
+def _shortened(fields: Mapping[str, object]) -> dict[str, object]:
+    """What fits any line: the fields that are short, and the names of those that are not."""
+    short = {
+        name: value
+        for name, value in fields.items()
+        if isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _SHORT)
+    }
+    return {**short, "left_out": sorted(set(fields) - set(short))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kenshin.signals.records import Record
+from kenshin.signals.record import Record
 
 
 class MemorySink:

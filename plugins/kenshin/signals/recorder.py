@@ -1,144 +1,112 @@
-"""The recorder: takes a record in microseconds and carries it to the sinks from a thread of its own.
+"""The recorder: takes a record in a microsecond and carries it to every sink from threads of their own.
 
-Observability fails open: `record` neither blocks nor raises. A full queue or a failing sink costs records, which are
-counted in `dropped`.
+Observability fails open: `record` does not raise, and does not block unless it is told to carry synchronously. A full
+queue or a failing sink costs records, which are counted, logged, and told to the sink itself as metric `RecordsLost`.
 """
 
 from __future__ import annotations
 
-import atexit
 import logging
-import os
-import threading
 import time
-import weakref
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from kenshin.signals.records import Record
+from kenshin.lifetime import watch
+from kenshin.signals.content import ContentPolicy
+from kenshin.signals.lane import Lane, Pace
+from kenshin.signals.losses import LossReason
+from kenshin.signals.record import Record
 from kenshin.signals.sink import Sink
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class LaneStats:
+    """One sink's state: how many records are queued or on their way, and how many it misses, by reason."""
+
+    sink: str
+    waiting: int
+    lost: Mapping[LossReason, int]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Recorder:
-    """A bounded queue in front of sinks.
+    """Bounded queues in front of sinks, one for each, so that a slow sink holds up no other.
 
     Args:
-        sinks: where records go, each gets every record.
-        capacity: how many records may wait; one more is dropped.
-        interval_s: how long a record waits at most before the flusher takes it, in seconds.
-        exit_deadline_s: how long the process waits at its end for the queue to empty, in seconds.
+        sinks: where records go; each gets every record.
+        synchronous: carry each record in the caller of `record`: for AWS Lambda, which freezes a process between two
+            requests, and for scripts.
+        capacity: how many records may wait for a sink; one more is lost to it.
+        interval_s: how long a record waits at most before it is carried, in seconds.
+        exit_deadline_s: how long the process waits at its end for the queues to empty, in seconds.
+        policy: what of prompts and answers may leave the process; by default nothing.
+        clock: answers the present instant, aware; for the records that tell of losses.
     """
-
-    _closed: bool
-    _wake: threading.Event
 
     def __init__(
         self,
         sinks: Sequence[Sink],
         *,
+        synchronous: bool = False,
         capacity: int = 10_000,
         interval_s: float = 0.5,
         exit_deadline_s: float = 2.0,
+        policy: ContentPolicy | None = None,
+        clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self.sinks = tuple(sinks)
-        self.dropped = 0
-        self._capacity = capacity
-        self._interval_s = interval_s
         self._exit_deadline_s = exit_deadline_s
-        self._start_afresh()
-        _recorders.add(self)
+        pace = Pace(synchronous, capacity, interval_s)
+        self._lanes = tuple(Lane(sink, pace, policy or ContentPolicy(), clock) for sink in sinks)
+        self._closed = False
+        watch(self)
+
+    @property
+    def dropped(self) -> int:
+        """How many records are lost, added up over the sinks."""
+        return sum(sum(lane.lost.values()) for lane in self._lanes)
 
     def record(self, record: Record) -> None:
-        """Queue a record for the sinks."""
-        if self._closed or len(self._queue) >= self._capacity:
-            self.dropped += 1
-            return
-        self._queue.append(record)
-        if self._thread is None:
-            self._start_thread()
+        """Hand a record to the sinks' queues."""
+        for lane in self._lanes:
+            lane.put(record)
 
     def flush(self, deadline_s: float = 5.0) -> int:
-        """Carry out everything queued so far; answers how many records are lost in all.
+        """Have everything recorded so far carried; answers how many records are lost in all.
+
+        Call it before a frozen or killed process would keep records to itself: at the end of a Lambda call.
 
         Args:
-            deadline_s: give up after so many seconds; what is left stays queued.
+            deadline_s: return after so many seconds, whatever the sinks do; what is left stays queued.
         """
-        end = time.monotonic() + deadline_s
-        if not self._drain_lock.acquire(timeout=max(deadline_s, 0)):
-            return self.dropped
-        try:
-            self._drain(end)
-            for sink in self.sinks:
-                try:
-                    self.dropped += sink.flush(max(end - time.monotonic(), 0))
-                except Exception:
-                    logger.exception("A sink failed to flush: %s", type(sink).__name__)
-        finally:
-            self._drain_lock.release()
+        end = time.monotonic() + max(deadline_s, 0)
+        asked = [(lane, lane.ask(end)) for lane in self._lanes]
+        for lane, number in asked:
+            lane.wait(number, end)
         return self.dropped
 
+    def stats(self) -> tuple[LaneStats, ...]:
+        """The state of each sink, in their order."""
+        return tuple(LaneStats(lane.name, lane.waiting, lane.lost) for lane in self._lanes)
+
     def close(self) -> None:
-        """Flush within the exit deadline and let go of the sinks; later records are dropped and counted."""
+        """Flush within the exit deadline and let go of the sinks; later records are lost and counted."""
         if self._closed:
             return
         self.flush(self._exit_deadline_s)
         self._closed = True
-        self._wake.set()
-        if self.dropped:
-            logger.warning("%d records could not be carried out and are lost", self.dropped)
-        for sink in self.sinks:
-            try:
-                sink.close()
-            except Exception:
-                logger.exception("A sink failed to close: %s", type(sink).__name__)
+        for lane in self._lanes:
+            if lost := lane.close():
+                logger.warning("%d records did not reach %s and are lost", lost, lane.name)
 
-    def _start_afresh(self) -> None:
+    def after_fork(self) -> None:
+        """In the child: begin with empty queues; the parent carries what it had queued."""
         self._closed = False
-        self._queue: deque[Record] = deque()
-        self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
-        self._start_lock = threading.Lock()
-        self._drain_lock = threading.Lock()
-
-    def _start_thread(self) -> None:
-        with self._start_lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="kenshin-signals", daemon=True)
-                self._thread.start()
-
-    def _run(self) -> None:
-        while not self._closed:
-            self._wake.wait(self._interval_s)
-            with self._drain_lock:
-                self._drain(time.monotonic() + 60)
-
-    def _drain(self, end: float) -> None:
-        while self._queue and time.monotonic() < end:
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), 500))]
-            for sink in self.sinks:
-                try:
-                    self.dropped += sink.write(batch)
-                except Exception:
-                    self.dropped += len(batch)
-                    logger.exception("A sink failed to write: %s", type(sink).__name__)
-
-
-_recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
-
-
-def _close_all() -> None:
-    for recorder in list(_recorders):
-        recorder.close()
-
-
-def _after_fork() -> None:
-    # The child must not carry out what the parent has queued: both would.
-    for recorder in list(_recorders):
-        recorder._start_afresh()
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+        for lane in self._lanes:
+            lane.begin()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from kenshin.signals.records import Record
+from kenshin.signals.record import Record
 
 
 class Sink(Protocol):
-    """Called from the recorder's flusher thread, one call at a time; never raises."""
+    """Called from one thread at a time: the lane's own, or in the synchronous mode the caller's; never raises."""
 
     def write(self, records: Sequence[Record]) -> int:
         """Take a batch; answers how many records it could not take."""

@@ -124,8 +124,8 @@ def test_an_import_keeps_the_good_rows_and_explains_the_bad_ones(kenshin, tmp_pa
     assert answer.code == 0
     assert (answer.json["read"], answer.json["stored"], answer.json["rejected"]) == (200, 198, 2)
     rejected = [json.loads(line) for line in (tmp_path / "day.csv.rejects.jsonl").read_text().splitlines()]
-    assert {entry["row"] for entry in rejected} == {8, 12}
-    assert all(entry["reason"] for entry in rejected)
+    assert {entry["rejected"]["row"] for entry in rejected} == {8, 12}
+    assert all(entry["rejected"]["reason"] for entry in rejected)
     again = kenshin("experiments", "import", "greeting", path, "--json").json
     assert (again["stored"], again["already_there"]) == (0, 198)
 

@@ -41,7 +41,7 @@ def seen() -> Callable[..., ABObservation]:
         version = rest.pop("prompt_version", {"A": "v1", "B": "v2"}.get(arm, "v3"))
         return observation(
             observation_id=name,
-            experiment_id="exp",
+            experiment_id=rest.pop("experiment_id", "exp"),
             session_id=session,
             arm=arm,
             prompt_version=version,

@@ -37,7 +37,13 @@ def run_night(runtime, zone, day):
     night.collect_shards(runtime.experiments, runtime.observations, runtime.lake, items[0], zone=zone)
     night.reduce_shards(runtime.experiments, runtime.lake, items[0], zone=zone)
     return night.analyse(
-        runtime.experiments, runtime.lake, runtime.recorder, items[0], zone=zone, at=runtime.clock()
+        runtime.experiments,
+        runtime.ledger,
+        runtime.lake,
+        runtime.recorder,
+        items[0],
+        zone=zone,
+        at=runtime.clock(),
     )
 
 

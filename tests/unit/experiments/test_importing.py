@@ -3,17 +3,24 @@ from __future__ import annotations
 import csv
 import json
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from contract.experiment_doubles import CrampedObservations, FullObservations
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kenshin.errors import BackendUnavailable, InvalidInput
 from kenshin.experiments.collect import observations_of, to_table
 from kenshin.experiments.columns import ColumnMap
+from kenshin.experiments.conversion import BadRow, Converter
+from kenshin.experiments.experiment import Experiment
 from kenshin.experiments.importing import import_file
 from kenshin.experiments.observation import SHARDS
+from kenshin.experiments.reading import Chunk
+from kenshin.experiments.shortcut import Shortcut
 
 AT = datetime(2026, 11, 14, tzinfo=UTC)
 NOON = 1793934000.0
@@ -54,7 +61,9 @@ def load(experiment, zone, tmp_path):
 def rejects(tmp_path):
     def read():
         path = tmp_path / "rejects.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else None
+        if not path.exists():
+            return None
+        return [json.loads(line)["rejected"] for line in path.read_text().splitlines()]
 
     return read
 
@@ -420,9 +429,103 @@ def test_the_reject_file_has_exactly_the_bad_rows_with_reasons(runtime, experime
     )
     assert (result.read, result.stored, result.rejected) == (count, count * 99 // 100, count // 100)
     assert len(expected) == count // 100
-    lines = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
+    lines = [json.loads(line)["rejected"] for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
     assert [line["row"] for line in lines] == list(expected)
     for line in lines:
         column, reason = expected[line["row"]]
         assert line["column"] == column
         assert reason in line["reason"]
+
+
+def test_a_mended_reject_file_can_be_imported_as_it_is(save, load, rejects, experiment, tmp_path):
+    rows = [{**GOOD, "session_id": f"s-{number}", "quality_score": 0.5 + number} for number in range(2)]
+    store = CrampedObservations()
+    result = load(save(rows), store)
+    assert (result.stored, result.reasons) == (1, {"quality_score: a score lies from 0 to 1": 1})
+    [line] = [json.loads(text) for text in (tmp_path / "rejects.jsonl").read_text().splitlines()]
+    assert line["session_id"] == "s-1"
+    (tmp_path / "mended.jsonl").write_text(json.dumps({**line, "quality_score": 0.25}))
+    again = load(tmp_path / "mended.jsonl", store)
+    assert (again.stored, again.rejected, again.ignored_columns) == (1, 0, ())
+    made = {each.session_id: each for each in everything(store, experiment, result.days[0])}
+    assert (made["s-1"].quality_score, made["s-1"].metrics) == (0.25, {"cost": 0.25})
+
+
+def test_a_row_that_cannot_be_read_is_kept_as_text(load, rejects, tmp_path):
+    (tmp_path / "rows.csv").write_text(
+        f'session_id,arm,timestamp,quality_score\ns,A,{NOON},0,5\nt,A,{NOON},"1"x\nu,A,{NOON},1\n'
+    )
+    load(tmp_path / "rows.csv")
+    assert [each["text"] for each in rejects()] == [f"s,A,{NOON},0,5", f't,A,{NOON},"1"x']
+
+
+CELLS = {
+    "session_id": ["s-1", "s-2", 7, "", None, "x" * 257, "tester", True, "é"],
+    "arm": ["A", "B", "C", "", None],
+    "observed_at": [
+        NOON,
+        str(NOON),
+        "2026-11-06T12:00:00+09:00",
+        "2026-11-06T12:00:00",
+        "2027-01-01T00:00:00Z",
+        "",
+        None,
+        True,
+    ],
+    "quality_score": [0, 0.5, "0.5", "1.5", "good", None, "", float("nan"), True],
+    "latency_ms": [12.5, "12", -1, None, 10**400],
+    "phase": [1, 2, "2", 1.5, 0, 3, None, ""],
+    "prompt_version": ["v1", "v2", "v0", None, ""],
+    "intent": ["faq", "", None, 3],
+    "observation_id": ["o-1", "o-2", None, ""],
+    "experiment_id": ["exp", "other", None],
+    "recorded_at": ["2026-11-07T00:00:00Z", "2026-11-07T00:00:00", None],
+    "metrics": [{"cost": 1.0}, '{"cost": 2, "tokens": null}', "x", "", None, {"a b": 1}],
+    "metrics.cost": [1, "0.25", "inf", None, "x"],
+    "covariates.before": [3.0, None, "nan"],
+}
+ROWS = st.lists(
+    st.fixed_dictionaries({}, optional={name: st.sampled_from(cells) for name, cells in CELLS.items()}),
+    min_size=1,
+    max_size=30,
+)
+
+
+@given(rows=ROWS, mapped=st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_the_short_way_and_the_row_by_row_way_agree(rows, mapped):
+    """What the shortcut makes is what `Converter` makes of the row; what it doubts it leaves alone."""
+    zone = ZoneInfo("Asia/Tokyo")
+    experiment = Experiment(
+        "exp",
+        "v1",
+        "v2",
+        created_at=NOON,
+        phase=2,
+        overrides={"tester": "A"},
+        unit="session",
+        left_out="nothing",
+    )
+    columns = ColumnMap(values={"arm": {"C": "B"}, "quality_score": {"good": 1}} if mapped else {})
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    chunk = Chunk(
+        range(1, len(rows) + 1), {name: [row.get(name) for row in rows] for name in names}, (), rows
+    )
+    of_rows, of_columns = (
+        Converter(experiment, zone=zone, recorded_at=AT, columns=columns) for _ in range(2)
+    )
+    for index, quick in enumerate(Shortcut(of_columns).observations(chunk)):
+        try:
+            slow = of_rows.observation(chunk.row(index))
+        except BadRow:
+            slow = None
+        if quick is not None:
+            assert quick == slow
+
+
+def test_plain_rows_take_the_short_way(experiment, zone):
+    columns = {name: [cell] * 50 for name, cell in GOOD.items()}
+    made = Shortcut(Converter(experiment, zone=zone, recorded_at=AT)).observations(
+        Chunk(range(1, 51), columns)
+    )
+    assert None not in made

@@ -8,7 +8,8 @@ import pytest
 
 from kenshin.errors import ExperimentNotFound, InvalidInput
 from kenshin.experiments import night
-from kenshin.experiments.report import report_days
+from kenshin.experiments.policy import Guardrail, Policy
+from kenshin.experiments.report import read_report, report_days
 from kenshin.signals.memory import MemorySink
 from kenshin.signals.recorder import Recorder
 
@@ -80,6 +81,7 @@ def whole_night(runtime, zone, recorder, *, dry_run=False):
     [target] = night.experiments_of(items)
     return night.analyse(
         runtime.experiments,
+        runtime.ledger,
         runtime.lake,
         recorder,
         target,
@@ -106,7 +108,9 @@ def test_a_night_tells_one_record_per_compared_arm(runtime, experiment, seen, zo
     assert (record.arm, record.status, record.sessions_b) == ("B", "analysed", 40)
     assert record.score_delta == summary["score_delta"] == 0.5
     assert record.report_key == summary["report_key"]
-    assert summary["recommendation"].startswith("PROMOTE version v2")
+    assert summary["decision"]["rule"] == "too_few_nights"
+    assert summary["recommendation"] == "Not significant — continue experiment or declare tie"
+    assert (record.look, record.decision, record.decision_code, record.boundary) == (1, "hold", 6, None)
     assert "arms" not in summary
     assert len(json.dumps(summary)) < 2000
 
@@ -132,7 +136,14 @@ def test_a_night_removes_what_was_replaced_more_than_a_week_ago(runtime, experim
         (item,) = night.experiments_of(plan(runtime, zone))
         at = runtime.clock()
         night.analyse(
-            runtime.experiments, runtime.lake, runtime.recorder, item, zone=zone, at=at, dry_run=False
+            runtime.experiments,
+            runtime.ledger,
+            runtime.lake,
+            runtime.recorder,
+            item,
+            zone=zone,
+            at=at,
+            dry_run=False,
         )
         return set((runtime.settings.home / "lake" / "observations").rglob("*.parquet"))
 
@@ -145,3 +156,36 @@ def test_a_night_removes_what_was_replaced_more_than_a_week_ago(runtime, experim
         os.utime(part, (long_ago, long_ago))
     (kept,) = work()
     assert kept != replaced
+
+
+def test_a_winsorised_guardrail_is_not_moved_by_one_huge_value(runtime, experiment, seen, zone):
+    rail = Guardrail("cost", 0.2)
+    policies = {
+        "cut": Policy(guardrails=(rail,), winsorise={"cost": 90}),
+        "whole": Policy(guardrails=(rail,)),
+    }
+    found = {}
+    for name, policy in policies.items():
+        runtime.experiments.put(experiment.changed(experiment_id=name, policy=policy), expected=None)
+        runtime.observations.write(
+            [
+                seen(
+                    f"{name}-{arm}{n}",
+                    f"{arm}-{n}",
+                    arm,
+                    experiment_id=name,
+                    quality_score=n / 100,
+                    metrics={"cost": 1e6 if (arm, n) == ("B", 7) else 1 + n / 40},
+                )
+                for arm in "AB"
+                for n in range(40)
+            ]
+        )
+        for item in plan(runtime, zone, experiment_id=name, tasks=1):
+            night.collect_shards(runtime.experiments, runtime.observations, runtime.lake, item, zone=zone)
+            night.reduce_shards(runtime.experiments, runtime.lake, item, zone=zone)
+            ports = (runtime.experiments, runtime.ledger, runtime.lake, runtime.recorder)
+            night.analyse(*ports, item, zone=zone, at=runtime.clock())
+        [found[name]] = read_report(runtime.lake, name, FIRST).as_dict()["guardrails"]
+    assert found["cut"]["delta_relative"] == pytest.approx(0.0, abs=0.02)
+    assert found["whole"]["delta_relative"] > 1000

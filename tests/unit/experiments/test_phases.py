@@ -68,7 +68,13 @@ def test_each_phase_is_counted_with_the_prompt_that_it_had(runtime, zone, starte
     night.collect_shards(runtime.experiments, runtime.observations, runtime.lake, item, zone=zone)
     night.reduce_shards(runtime.experiments, runtime.lake, item, zone=zone)
     told = night.analyse(
-        runtime.experiments, runtime.lake, runtime.recorder, item, zone=zone, at=runtime.clock()
+        runtime.experiments,
+        runtime.ledger,
+        runtime.lake,
+        runtime.recorder,
+        item,
+        zone=zone,
+        at=runtime.clock(),
     )
     assert told["sample_a"] + told["sample_b"] == 120
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
 import urllib.request
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from kenshin.current import use
 from kenshin.experiments import api
 from kenshin.runtime import Runtime
 from kenshin.settings import Settings
@@ -147,68 +149,93 @@ def test_a_dead_parents_segments_are_adopted_while_its_children_live(tmp_path):
     assert stored(tmp_path) == names("parent", 100)
 
 
-PREFORK = """
-import socketserver
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+APPLICATION = """
+import os
+from kenshin.experiments import assign_group, observation_stats, record_observation
 
-# As under gunicorn --preload: the application and its recorder exist before the fork.
-current().observation_recorder
-record('master-0')
-
-class Server(socketserver.ThreadingMixIn, WSGIServer):
-    daemon_threads = False
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *words): pass
+assign_group("exp", "warm")
 
 def application(environ, start_response):
-    record(environ['PATH_INFO'].strip('/'))
-    start_response('200 OK', [('Content-Type', 'text/plain')])
-    return [str(os.getpid()).encode()]
-
-server = Server(('127.0.0.1', 0), Quiet)
-server.socket.listen(256)
-server.set_app(application)
-print(server.server_port, flush=True)
-workers = []
-for _ in range(4):
-    pid = os.fork()
-    if pid == 0:
-        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-        server.serve_forever(poll_interval=0.05)
-        server.server_close()
-        told = {'pid': os.getpid(), 'recorded': observation_stats().recorded}
-        os.write(1, (json.dumps(told) + '\\n').encode())
-        raise SystemExit
-    workers.append(pid)
-sys.stdin.read()
-for pid in workers: os.kill(pid, signal.SIGTERM)
-for pid in workers: assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    name = environ["PATH_INFO"].strip("/")
+    group = assign_group("exp", name)
+    if name == "stats":
+        body = str(observation_stats().recorded)
+    else:
+        version = {"A": "v1", "B": "v2"}[group]
+        record_observation(experiment_id="exp", session_id=name, group=group, prompt_version=version,
+                           quality_score=0.5, observation_id=name)
+        body = f"{os.getpid()} {group}"
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [body.encode()]
 """
 
 
-def test_four_pre_forked_workers_count_exactly(tmp_path):
-    """A threaded WSGI server that forks as gunicorn --preload does: one listening socket, one application."""
-    server = started(tmp_path, PREFORK, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+@pytest.mark.parametrize("options", [["--preload"], []], ids=["preload", "no-preload"])
+def test_four_workers_of_gunicorn_count_exactly(tmp_path, options):
+    """Pre-forked, with threads; under --preload the application and its recorder exist before the fork."""
+    home = tmp_path / "home"
+    runtime = Runtime(Settings.from_env({"KENSHIN_HOME": str(home)}))
+    with use(runtime):
+        api.create_experiment(
+            {"experiment_id": "exp", "prompt_a_version": "v1", "prompt_b_version": "v2"}, start=True
+        )
+    runtime.close()
+    (tmp_path / "service.py").write_text(APPLICATION)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "KENSHIN_HOME": str(home),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]),
+    }
+    command = [
+        "-m",
+        "gunicorn",
+        "service:application",
+        "--workers=4",
+        "--threads=4",
+        f"--bind=127.0.0.1:{port}",
+    ]
+    with (tmp_path / "gunicorn.log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, *command, "--no-control-socket", *options],
+            env=environment,
+            stdout=log,
+            stderr=log,
+            cwd=tmp_path,
+        )
+
+    def request(name):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{name}", timeout=30) as answer:
+            return answer.read().decode().split()
+
+    def wait_until_up():
+        for _ in range(300):
+            assert server.poll() is None, (tmp_path / "gunicorn.log").read_text()
+            try:
+                return request("stats")
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError((tmp_path / "gunicorn.log").read_text())
+
     try:
-        port = int(server.stdout.readline())
-
-        def request(number):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/r-{number}", timeout=30) as answer:
-                return int(answer.read())
-
-        with ThreadPoolExecutor(8) as clients:
-            served = list(clients.map(request, range(1000)))
-        out, _ = server.communicate("", timeout=60)
+        wait_until_up()
+        with ThreadPoolExecutor(16) as clients:
+            served = list(clients.map(request, [f"r-{number}" for number in range(1000)]))
+        server.terminate()
+        assert server.wait(15) == 0, (tmp_path / "gunicorn.log").read_text()
     finally:
         server.kill()
-    assert server.returncode == 0
-    told = [json.loads(line) for line in out.splitlines()]
-    assert {each["pid"]: each["recorded"] for each in told} == {
-        pid: served.count(pid) for pid in (each["pid"] for each in told)
-    }
-    assert len(told) == 4
-    assert stored(tmp_path) == names("r", 1000) | names("master", 1)
+        server.wait()
+    assert len({pid for pid, _ in served}) > 1
+    assert stored(home) == names("r", 1000)
+    with sqlite3.connect(home / "observations.db") as connection:
+        arms = dict(connection.execute("SELECT arm, count(*) FROM observations GROUP BY 1").fetchall())
+    connection.close()
+    assert arms == Counter(group for _, group in served)
+    assert set(arms) == {"A", "B"}
+    assert not list((home / "spill").glob("*"))
 
 
 def test_a_thousand_tasks_count_exactly(runtime):
@@ -279,3 +306,42 @@ def test_a_kill_costs_at_most_the_unflushed_tail(tmp_path, store, bound_s, batch
     if store != "well":
         assert 0 < stats.adopted == len(found)
     assert not list((tmp_path / "spill").glob("*"))
+
+
+def test_a_fork_waits_for_background_work_but_not_for_ever(tmp_path):
+    """A module that a thread is importing, or a lock of SQLite's, would stay locked in the child."""
+    script = """
+    import threading, time
+    from kenshin import lifetime
+
+    busy, done = threading.Event(), threading.Event()
+
+    def work(seconds):
+        with lifetime.working():
+            busy.set()
+            time.sleep(seconds)
+            done.set()
+
+    def forked_after(seconds):
+        busy.clear(), done.clear()
+        thread = threading.Thread(target=work, args=(seconds,))
+        thread.start()
+        busy.wait()
+        began = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            with lifetime.working():
+                os._exit(0 if done.is_set() else 1)
+        waited = time.monotonic() - began
+        was_done = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        thread.join()
+        return was_done, waited
+
+    lifetime.FORK_WAITS_S = 5.0
+    was_done, waited = forked_after(0.3)
+    assert was_done and waited < 5.0, waited
+    lifetime.FORK_WAITS_S = 0.2
+    was_done, waited = forked_after(2.0)
+    assert not was_done and waited < 2.0, waited
+    """
+    run(tmp_path, script)

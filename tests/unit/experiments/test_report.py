@@ -8,6 +8,9 @@ import pytest
 from kenshin.days import days_between
 from kenshin.errors import InvalidInput, NotFound
 from kenshin.experiments.analysis import analyse
+from kenshin.experiments.assessment import JUDGED, assess
+from kenshin.experiments.decision import decide
+from kenshin.experiments.looks import signed
 from kenshin.experiments.report import ExperimentReport, compose, publish_report, read_report, report_days
 from kenshin.experiments.sufficient import of_observations
 
@@ -21,13 +24,20 @@ def report(experiment, seen):
         for arm in "AB"
         for n in range(40)
     ]
+    statistics = of_observations(made)
+    assessment = assess(experiment, statistics, {}, {}, (), days=DAYS)
+    decision = decide(experiment, assessment, ())
+    looks = [each.look for each in assessment.arms if each.look is not None]
     return compose(
         experiment.changed(randomised="by session", score_unit="0 bad, 1 good"),
-        analyse(experiment, of_observations(made)),
+        analyse(experiment, statistics),
         days=DAYS,
         collected=DAYS[:3],
         filled=DAYS[:1],
         inputs={"statistics/x": "etag"},
+        assessment=assessment,
+        decision=decision,
+        looks=signed(looks, number=1, decision=decision, report_key="k", code_version="1"),
     )
 
 
@@ -41,6 +51,11 @@ def test_it_says_what_a_reader_needs(report):
     assert body["empty_days"] == ["2026-11-02", "2026-11-03"]
     assert body["inputs"] == {"statistics/x": "etag"}
     assert body["report_key"] == "reports/experiment=exp/day=2026-11-04"
+    assert body["decision"]["verdict"] == "hold"
+    assert body["p_value_note"].startswith("valid for one look only")
+    assert [look["outcome"] for look in body["looks"]] == ["held"]
+    assert set(JUDGED) | {"policy", "recounted"} <= set(body)
+    assert "promotion" not in body["policy"]
     assert {"ci_low", "ci_high", "crossing_sessions", "recommendation"} <= set(body)
 
 
@@ -49,7 +64,7 @@ def test_json_and_back(report):
 
 
 def test_something_else_is_refused():
-    with pytest.raises(InvalidInput, match="experiment-report/1"):
+    with pytest.raises(InvalidInput, match="experiment-report/2"):
         ExperimentReport.from_dict({"day": "2026-11-01"})
 
 

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from kenshin.experiments.sufficient import Cell, Statistics, merged, of_observations
+from kenshin.experiments.sufficient import Cell, of_observations
 
 
 @pytest.fixture
@@ -58,16 +56,15 @@ def test_an_intent_named_like_the_total_is_kept_apart(seen):
     assert found.cells[Cell("A", 1, "(*)", "quality_score")].count == 1
 
 
-def test_json_and_back(some):
-    assert Statistics.from_dict(json.loads(json.dumps(some.as_dict()))) == some
-
-
-def test_shards_are_added_and_a_day_is_covered_only_by_all(seen):
-    left = of_observations([seen("1", "s"), seen("2", "s", day=1)])
-    right = of_observations([seen("3", "t", day=1)])
-    both = merged([left, right])
-    assert both.of("A", "quality_score") == left.of("A", "quality_score") + right.of("A", "quality_score")
-    assert both.days == right.days
-    assert both.filled_days == left.days
-    assert merged([right, left]) == both
-    assert merged([]) == Statistics()
+def test_a_covariate_belongs_to_its_session_whichever_row_has_it(seen):
+    found = of_observations(
+        [
+            seen("1", "s", quality_score=0.5, covariates={"quality_score": 0.25, "cost": 4.0}),
+            seen("2", "s", quality_score=None, metrics={"cost": 2.0}),
+            seen("3", "t", quality_score=1.0, covariates={"observations": 9.0}),
+        ]
+    )
+    score, cost = found.of("A", "quality_score").covariate, found.of("A", "cost").covariate
+    assert (score.n, score.x, score.x_sum, score.sum, score.count) == (1, 0.25, 0.125, 0.5, 1)
+    assert (cost.n, cost.x, cost.x_count, cost.sum) == (1, 4.0, 4.0, 2.0)
+    assert found.of("A", "observations").covariate.n == 0

@@ -65,3 +65,21 @@ def test_a_very_long_session_is_drawn_from_and_counts_whole(connection, seen, tm
     assert {row["session_id"]: row for row in again.to_pylist()} == rows
     found = values_of_sessions(connection, [day_of(connection, tmp_path, "1", made)])["A"]
     assert found.weights.sum() == pytest.approx(count + 1)
+
+
+def test_other_metrics_lie_beside_and_are_told_apart(connection, seen, tmp_path):
+    made = [
+        seen("1", "s", latency_ms=3.0, metrics={"cost": 1.0, "latency_ms": 8.0}),
+        seen("2", "s", metrics={"cost": 2.0}),
+        *(seen(f"o-{n}", "long", "B", metrics={"cost": float(n)}) for n in range(2 * CAP)),
+    ]
+    metrics = ("cost", "latency_ms", "metrics.latency_ms")
+    table = values_of_files(connection, [file_of(tmp_path, "a", made)], metrics)
+    path = tmp_path / "values.parquet"
+    path.write_bytes(encode(table, schema=SCHEMA, sort_by=ORDER))
+    cost = values_of_sessions(connection, [path], "cost")
+    assert sorted(cost["A"].values.tolist()) == [1.0, 2.0]
+    assert (len(cost["B"].values), cost["B"].weights.sum()) == (CAP, 2 * CAP)
+    assert values_of_sessions(connection, [path])["A"].values.tolist() == [3.0]
+    assert values_of_sessions(connection, [path], "metrics.latency_ms")["A"].values.tolist() == [8.0]
+    assert values_of_sessions(connection, [path], "tokens") == {}

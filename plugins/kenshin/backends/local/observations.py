@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import date, datetime
+from operator import itemgetter
 
 from kenshin.backends import Opening
 from kenshin.backends.local.sqlite import Database
@@ -60,7 +61,7 @@ class SqliteObservations:
         """Write a batch in one transaction; see `ObservationStore.write`."""
         storable, rejected = _storable(batch)
         # In order of the key, so that neighbours land on the same page of the tree.
-        rows = sorted((_row(each) for each in storable), key=lambda row: (row[0], row[1]))
+        rows = sorted(map(_row, storable), key=itemgetter(0, 1))
         with self._database.write() as connection:
             before = connection.total_changes
             connection.executemany(_INSERT, rows)

@@ -9,7 +9,7 @@ variance CR0 of an intercept-only regression times n/(n−1).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import Any
@@ -122,11 +122,6 @@ class RatioStatistics:
             **_added(each, cls, leave_out=("covariate",)),
             covariate=CovariateSums.total(part.covariate for part in each),
         )
-
-    @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> RatioStatistics:
-        """Read back what `dataclasses.asdict` made."""
-        return cls(**{**raw, "covariate": CovariateSums(**raw["covariate"])})
 
     def __add__(self, other: RatioStatistics) -> RatioStatistics:
         return self.total((self, other))

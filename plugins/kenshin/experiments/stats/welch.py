@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from kenshin.experiments.stats.difference import LEVEL, satterthwaite
 from kenshin.experiments.stats.ratio import RatioStatistics
-
-LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +55,7 @@ def welch(control: RatioStatistics, candidate: RatioStatistics, *, level: float 
     variance = of_control + of_candidate
     if variance == 0:
         return None
-    # Shares instead of squared variances: the same quotient, but tiny variances do not underflow.
-    share = of_control / variance
-    df = 1 / (share**2 / (control.n - 1) + (1 - share) ** 2 / (candidate.n - 1))
+    df = satterthwaite(((of_control, control.n - 1), (of_candidate, candidate.n - 1)))
     se = math.sqrt(variance)
     t = delta / se
     half = float(stdtrit(df, (1 + level) / 2)) * se
