@@ -10,12 +10,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from kenshin.budget.content import as_json, read_content
 from kenshin.budget.estimate import TokenEstimate, estimate_text
 from kenshin.budget.models import Model
 from kenshin.errors import InvalidInput, InvalidPolicy
+
+if TYPE_CHECKING:
+    from kenshin.signals.budgets import BudgetChecked
 
 _Parts = tuple[int, list[int]]
 """A section's tokens, and by how many each of its texts may exceed its estimate."""
@@ -127,36 +130,25 @@ class BudgetCheckResult:
     model: str
     known_model: bool
 
+    def as_record(self, at: datetime) -> BudgetChecked:
+        """The record of this check: figures, never a text."""
+        from kenshin.signals.budgets import BudgetChecked
 
-@dataclass(frozen=True, slots=True)
-class BudgetChecked:
-    """The record of a check: figures, never a text."""
-
-    record_type: ClassVar[str] = "budget_check"
-
-    at: datetime
-    model: str
-    result: BudgetCheckResult
-
-    def log_fields(self) -> dict[str, object]:
-        """The structured log line, under the proof of concept's keys."""
-        found = self.result
-        line: dict[str, object] = {
-            "log_type": self.record_type,
-            "status": found.status,
-            "utilization_pct": found.utilization_pct,
-            "upper_pct": found.upper_pct,
-            "total_tokens": found.total_tokens,
-            "upper_tokens": found.upper_tokens,
-            "budget_limit": found.budget_limit,
-            "sections": dict(found.sections),
-            "model_id": self.model,
-        }
-        if found.recommendation is not None:
-            line["recommendation"] = found.recommendation
-        if not found.known_model:
-            line["unknown_model"] = True
-        return line
+        return BudgetChecked(
+            at=at,
+            model_id=self.model,
+            status=self.status,
+            utilization_pct=self.utilization_pct,
+            upper_pct=self.upper_pct,
+            total_tokens=self.total_tokens,
+            upper_tokens=self.upper_tokens,
+            budget_limit=self.budget_limit,
+            sections=self.sections,
+            largest_section=self.largest_section,
+            largest_section_tokens=self.largest_section_tokens,
+            recommendation=self.recommendation,
+            known_model=self.known_model,
+        )
 
 
 def check(

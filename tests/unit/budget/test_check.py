@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kenshin.budget.check import MESSAGE_FRAME, REQUEST_FRAME, BudgetChecked, BudgetPolicy, check, together
+from kenshin.budget.check import MESSAGE_FRAME, REQUEST_FRAME, BudgetPolicy, check, together
 from kenshin.budget.content import IMAGE_TOKENS, read_content
 from kenshin.budget.estimate import estimate_text
 from kenshin.budget.models import DEFAULT_MODEL, Model, Models
@@ -16,6 +16,7 @@ from kenshin.errors import InvalidInput, InvalidPolicy, KenshinError
 
 MODEL = Models.load().find(DEFAULT_MODEL)
 SENTENCE = "The order was shipped to Osaka on Monday. "
+AT = datetime(2026, 11, 1, tzinfo=UTC)
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + struct.pack(">II", 300, 250)
 
 
@@ -80,16 +81,11 @@ def test_margins_add_up_neither_fully_nor_as_if_independent() -> None:
 def test_an_unknown_model_is_told() -> None:
     found = check(Models.load().find("acme.marvel-v1:0"))
     assert (found.budget_limit, found.known_model) == (5_000, False)
-    assert (
-        BudgetChecked(datetime(2026, 11, 1, tzinfo=UTC), found.model, found).log_fields()["unknown_model"]
-        is True
-    )
+    assert found.as_record(AT).log_fields()["known_model"] is False
 
 
 def test_the_log_line_has_the_keys_of_the_proof_of_concept() -> None:
-    line = BudgetChecked(
-        datetime(2026, 11, 1, tzinfo=UTC), "m", check(MODEL, rag_context=SENTENCE * 400)
-    ).log_fields()
+    line = check(MODEL, rag_context=SENTENCE * 400).as_record(AT).log_fields()
     assert line["log_type"] == "budget_check"
     keys = {"status", "utilization_pct", "total_tokens", "budget_limit", "sections", "recommendation"}
     assert keys <= set(line)
