@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from kenshin.errors import InvalidInput
 
 IMAGE_TOKENS = 1_600
-"""Of an image whose size cannot be read: the most that one costs (Anthropic's documentation of vision)."""
+"""Of an image whose size cannot be read: the most that one is taken to cost, declared and not measured."""
 
 PIXELS_PER_TOKEN = 750
 DEEPEST = 32
