@@ -20,10 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from kenshin.budget.calibration import Calibration, script_of
+from kenshin.budget.check import together
 from kenshin.budget.estimate import TokenEstimate, estimate_text, measure
 from kenshin.budget.tokenizers import Tokenizer, lexicon, tokenizer, tokenizer_of
 
 DATA = Path(__file__).parent / "data"
+ASKED = ("english", "japanese", "mixed", "markup", "json", "code", "logs")
+"""Kinds of which the prompts of decisions are made."""
+
 FITTED = ("claude-3", "claude-4.7")
 Case = tuple[dict[str, Any], float, float, int]
 """A text, its estimate, its upper bound and its actual tokens."""
@@ -116,6 +120,24 @@ def healing(known: list[dict[str, Any]]) -> None:
         print(f"| {call} | {quantile(errors[call], 0.5):.3f} |")
 
 
+def decisions(family: str, known: list[dict[str, Any]]) -> None:
+    """Prompts of two to seven texts against a limit that they fill to between 60 and 120 percent."""
+    rng = random.Random(2)  # noqa: S311
+    pool = [text for text in known if text["kind"] in ASKED]
+    missed, alarmed = [], []
+    for _ in range(4_000):
+        prompt = rng.sample(pool, rng.randrange(2, 8))
+        actual = sum(text["counts"][family] for text in prompt)
+        limit = actual / rng.uniform(0.6, 1.2)
+        estimates = [estimate_text(text["text"], family) for text in prompt]  # type: ignore[arg-type]
+        upper = sum(estimates) + together([each.upper - each.tokens for each in estimates])
+        if actual > 0.95 * limit:
+            missed.append(upper <= 0.95 * limit)
+        elif actual < 0.85 * limit:
+            alarmed.append(upper > 0.95 * limit)
+    print(f"| {family} | {statistics.mean(missed):.1%} | {statistics.mean(alarmed):.1%} |")
+
+
 def microseconds(act: Callable[[], object], repeats: int = 200) -> float:
     """Median time of a call."""
     taken = []
@@ -150,6 +172,9 @@ def main() -> None:
         calibrated(family, known, tokenizer(family), family)  # type: ignore[arg-type]
     calibrated("claude-4.7", known, tokenizer("claude-3"), "claude-4.7 taken for claude-3")
     healing(known)
+    print("\n| family | truly over 95 %, not critical | truly below 85 %, critical |\n|---|---|---|")
+    for family in FITTED:
+        decisions(family, known)
     speed(known)
 
 

@@ -17,7 +17,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kenshin.budget import TokenEstimate, estimate_tokens, observe_usage
+    from kenshin.budget import (
+        BudgetCheckResult,
+        BudgetPolicy,
+        TokenEstimate,
+        check_budget,
+        estimate_tokens,
+        observe_usage,
+    )
     from kenshin.drift import DriftReport, check_drift, cosine_distance, cosine_distances
     from kenshin.errors import KenshinError
     from kenshin.experiments import (
@@ -32,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ABObservation",
+    "BudgetCheckResult",
+    "BudgetPolicy",
     "DriftReport",
     "Experiment",
     "KenshinError",
@@ -39,6 +48,7 @@ __all__ = [
     "TokenEstimate",
     "analyze",
     "assign_group",
+    "check_budget",
     "check_drift",
     "cosine_distance",
     "cosine_distances",
@@ -50,7 +60,17 @@ __all__ = [
 
 _HOMES = {
     "KenshinError": "kenshin.errors",
-    **dict.fromkeys(["TokenEstimate", "estimate_tokens", "observe_usage"], "kenshin.budget"),
+    **dict.fromkeys(
+        [
+            "BudgetCheckResult",
+            "BudgetPolicy",
+            "TokenEstimate",
+            "check_budget",
+            "estimate_tokens",
+            "observe_usage",
+        ],
+        "kenshin.budget",
+    ),
     **dict.fromkeys(["DriftReport", "check_drift", "cosine_distance", "cosine_distances"], "kenshin.drift"),
     **dict.fromkeys(
         [

@@ -88,6 +88,12 @@ class UnknownModel(KenshinError):
     title = "Unknown model"
 
 
+class InvalidPolicy(KenshinError):
+    """A budget policy contradicts itself or leaves no budget."""
+
+    title = "Policy refused"
+
+
 class Conflict(KenshinError):
     """Somebody else wrote first."""
 

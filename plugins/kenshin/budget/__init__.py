@@ -5,6 +5,7 @@
 - `counts`: what a text is made of, in passes over bytes.
 - `tokenizers`: the fitted numbers of each tokenizer family, from ``tokenizers.json``.
 - `models`: the registry of models, from ``models.json`` and a user's own file.
+- `check`: whether a prompt fits, by section, decided on the upper bound; `content` takes messages apart.
 - `calibration`: reported usage corrects estimates by model and script.
 
 Importing the package loads the standard library alone.
@@ -16,13 +17,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kenshin.budget.api import estimate_tokens, observe_usage
+    from kenshin.budget.api import check_budget, estimate_tokens, observe_usage
     from kenshin.budget.calibration import script_of
+    from kenshin.budget.check import BudgetCheckResult, BudgetPolicy
     from kenshin.budget.estimate import TokenEstimate
 
-__all__ = ["TokenEstimate", "estimate_tokens", "observe_usage", "script_of"]
+__all__ = [
+    "BudgetCheckResult",
+    "BudgetPolicy",
+    "TokenEstimate",
+    "check_budget",
+    "estimate_tokens",
+    "observe_usage",
+    "script_of",
+]
 
 _HOMES = {
+    "BudgetCheckResult": "kenshin.budget.check",
+    "BudgetPolicy": "kenshin.budget.check",
+    "check_budget": "kenshin.budget.api",
     "TokenEstimate": "kenshin.budget.estimate",
     "estimate_tokens": "kenshin.budget.api",
     "observe_usage": "kenshin.budget.api",

@@ -1,10 +1,11 @@
-"""Token estimates and their calibration, bound to the process's current runtime."""
+"""Token estimates, budget checks and calibration, bound to the process's current runtime."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kenshin.budget.calibration import Correction, Script
+from kenshin.budget.check import BudgetCheckResult, BudgetPolicy, check
 from kenshin.budget.estimate import TokenEstimate, estimate_text
 from kenshin.budget.models import DEFAULT_MODEL
 from kenshin.current import current
@@ -25,6 +26,45 @@ def estimate_tokens(
         UnknownModel: `strict`, and the registry does not know the model.
     """
     return estimate_text(text, current().models.find(model_id, strict=strict).family)
+
+
+def check_budget(
+    system_prompt: object = "",
+    conversation_history: Sequence[Mapping[str, object]] = (),
+    rag_context: object = "",
+    user_message: object = "",
+    model_id: str = DEFAULT_MODEL,
+    *,
+    tools: Sequence[Mapping[str, object]] = (),
+    policy: BudgetPolicy | None = None,
+    strict: bool = False,
+) -> BudgetCheckResult:
+    """Does a prompt fit the budget of a model? See `kenshin.budget.check.check`.
+
+    Args:
+        system_prompt: a text, or content blocks of Converse or Messages, as in all sections.
+        conversation_history: messages with `content`.
+        rag_context: what retrieval adds.
+        user_message: the turn to be answered.
+        model_id: any id of the model; an unknown one is assumed to have a window of 200,000, and the result says so.
+        tools: definitions in the form of either API.
+        policy: thresholds, reserve and ratio.
+        strict: refuse an unknown model.
+
+    Raises:
+        InvalidInput: a section is no content.
+        InvalidPolicy: the policy leaves no budget.
+        UnknownModel: `strict`, and the registry does not know the model.
+    """
+    return check(
+        current().models.find(model_id, strict=strict),
+        system_prompt=system_prompt,
+        conversation_history=conversation_history,
+        rag_context=rag_context,
+        user_message=user_message,
+        tools=tools,
+        policy=policy,
+    )
 
 
 def observe_usage(

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +129,7 @@ def model_name(model_id: str) -> str:
 
 @cache
 def _packaged() -> Models:
-    text = files(__package__).joinpath("models.json").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("models.json").read_text(encoding="utf-8")
     return Models(_parsed(text, "models.json"))
 
 

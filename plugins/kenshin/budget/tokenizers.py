@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from kenshin.budget.counts import NAMES, Lexicon, pack
@@ -44,21 +44,20 @@ class Tokenizer:
 @cache
 def _data() -> Mapping[str, Any]:
     loaded: dict[str, Any] = json.loads(
-        files(__package__).joinpath("tokenizers.json").read_text(encoding="utf-8")
+        Path(__file__).with_name("tokenizers.json").read_text(encoding="utf-8")
     )
     return loaded
 
 
 def lexicon_of(data: Mapping[str, Any]) -> Lexicon:
     """The lexicon that a data file describes."""
-    parts = [
-        {
-            piece.encode(): pack((three, four), len(piece))
-            for three, four, pieces in data[part]
-            for piece in pieces.split()
-        }
-        for part in ("words", "signs")
-    ]
+    parts: list[dict[bytes, int]] = []
+    for part in ("words", "signs"):
+        packed: dict[bytes, int] = {}
+        for three, four, pieces in data[part]:
+            costs = pack((three, four), 0)
+            packed.update({piece: costs | len(piece) << 20 for piece in pieces.encode().split()})
+        parts.append(packed)
     return Lexicon(parts[0], parts[1], re.compile(f"[{data['common']}]"))
 
 

@@ -1,0 +1,269 @@
+"""Does a prompt fit its budget? Sections are estimated, the status is decided on the upper bound.
+
+The names, the words and the thresholds are the proof of concept's. `utilization_pct` stays the point estimate;
+`upper_pct` is beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from kenshin.budget.content import as_json, read_content
+from kenshin.budget.estimate import TokenEstimate, estimate_text
+from kenshin.budget.models import Model
+from kenshin.errors import InvalidInput, InvalidPolicy
+
+if TYPE_CHECKING:
+    from kenshin.signals.budgets import BudgetChecked
+
+_Parts = tuple[int, list[int]]
+"""A section's tokens, and by how many each of its texts may exceed its estimate."""
+
+Status = Literal["normal", "warning", "critical"]
+
+OUTPUT_RESERVE = 1_500
+MESSAGE_FRAME = 4
+"""Tokens that frame each message of the history, declared."""
+
+REQUEST_FRAME = {"claude-3": 7, "claude-4.7": 11, "other": 11}
+"""Tokens around a prompt of one message, as the reference tokenizer has them."""
+
+TOGETHER = 0.5
+"""How far the errors of a prompt's texts go together; 1 adds their margins, 0 takes them for independent."""
+
+TOOLS_FRAME, TOOLS_FRAME_UPPER = 350, 600
+"""Tokens that the first tool adds besides its definition."""
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetPolicy:
+    """What fits.
+
+    Args:
+        warning: share of the limit above which a prompt should be compressed.
+        critical: share above which it must be trimmed.
+        output_reserve: tokens kept for the answer; give the request's `maxTokens`, which is what Bedrock reserves.
+        practical_ratio: share of the window that is the limit; None takes the model's.
+
+    Raises:
+        InvalidPolicy: a number means nothing.
+    """
+
+    warning: float = 0.80
+    critical: float = 0.95
+    output_reserve: int = OUTPUT_RESERVE
+    practical_ratio: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.warning <= self.critical or not math.isfinite(self.critical):
+            raise InvalidPolicy(
+                value=(self.warning, self.critical),
+                reason="the thresholds are no shares in order",
+                mend="Give 0 < warning <= critical, e.g. 0.80 and 0.95.",
+            )
+        if (
+            isinstance(self.output_reserve, bool)
+            or not isinstance(self.output_reserve, int)
+            or self.output_reserve < 0
+        ):
+            raise InvalidPolicy(
+                value=self.output_reserve, reason="the reserve is no count of tokens", mend="Give 0 or more."
+            )
+        if self.practical_ratio is not None and not 0 < self.practical_ratio <= 1:
+            raise InvalidPolicy(
+                value=self.practical_ratio,
+                reason="the practical ratio is no share",
+                mend="Give 0 < ratio <= 1.",
+            )
+
+    def limit(self, model: Model) -> int:
+        """The budget in tokens.
+
+        Raises:
+            InvalidPolicy: nothing is left of the window.
+        """
+        limit = int(
+            model.window * (model.practical_ratio if self.practical_ratio is None else self.practical_ratio)
+        )
+        if limit <= 0:
+            raise InvalidPolicy(
+                value=f"{model.name}: {limit}",
+                reason="the budget is not above 0",
+                mend="Raise the practical ratio.",
+            )
+        return limit
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetCheckResult:
+    """One check, under the proof of concept's names.
+
+    Args:
+        total_tokens: the estimate with the reserve.
+        budget_limit: tokens allowed.
+        utilization_pct: the former in percent of the latter, to one digit.
+        status: decided on the upper bound.
+        largest_section: which section is longest; the reserve is none.
+        largest_section_tokens: its estimate.
+        recommendation: what to do; None when all is well.
+        upper_tokens: 95 % upper bound of the total.
+        upper_pct: the same in percent of the limit.
+        sections: each section's estimate, the reserve included.
+        model: the model's name.
+        known_model: False where the window is assumed.
+    """
+
+    total_tokens: int
+    budget_limit: int
+    utilization_pct: float
+    status: Status
+    largest_section: str
+    largest_section_tokens: int
+    recommendation: str | None
+    upper_tokens: int
+    upper_pct: float
+    sections: Mapping[str, int]
+    model: str
+    known_model: bool
+
+    def as_record(self, at: datetime) -> BudgetChecked:
+        """The record of this check: figures, never a text."""
+        from kenshin.signals.budgets import BudgetChecked
+
+        return BudgetChecked(
+            at=at,
+            model_id=self.model,
+            status=self.status,
+            utilization_pct=self.utilization_pct,
+            upper_pct=self.upper_pct,
+            total_tokens=self.total_tokens,
+            upper_tokens=self.upper_tokens,
+            budget_limit=self.budget_limit,
+            sections=self.sections,
+            largest_section=self.largest_section,
+            largest_section_tokens=self.largest_section_tokens,
+            recommendation=self.recommendation,
+            known_model=self.known_model,
+        )
+
+
+def check(
+    model: Model,
+    *,
+    system_prompt: object = "",
+    conversation_history: Sequence[Mapping[str, object]] = (),
+    rag_context: object = "",
+    user_message: object = "",
+    tools: Sequence[Mapping[str, object]] = (),
+    policy: BudgetPolicy | None = None,
+) -> BudgetCheckResult:
+    """Estimate every section and compare their sum with the budget.
+
+    Args:
+        model: from the registry.
+        system_prompt: a text, or content blocks.
+        conversation_history: messages with `content`, a text or blocks of Converse or Messages.
+        rag_context: a text, or content blocks.
+        user_message: a text, or content blocks.
+        tools: definitions in the form of either API.
+        policy: thresholds, reserve and ratio; the proof of concept's unless given.
+
+    Raises:
+        InvalidInput: a section is no content.
+        InvalidPolicy: the policy leaves no budget.
+    """
+    policy = policy or BudgetPolicy()
+    limit = policy.limit(model)
+    found = {
+        "system_prompt": _content(system_prompt, model),
+        "conversation_history": _history(conversation_history, model),
+        "rag_context": _content(rag_context, model),
+        "user_message": _content(user_message, model, frame=REQUEST_FRAME[model.family]),
+    }
+    if tools:
+        found["tools"] = _tools(tools, model)
+    largest = max(found, key=lambda name: found[name][0])
+    sections = {name: tokens for name, (tokens, _) in found.items()} | {
+        "output_reserve": policy.output_reserve
+    }
+    total = sum(sections.values())
+    upper = total + together([excess for _, each in found.values() for excess in each])
+    status = _status(upper / limit, policy)
+    return BudgetCheckResult(
+        total_tokens=total,
+        budget_limit=limit,
+        utilization_pct=round(100 * total / limit, 1),
+        status=status,
+        largest_section=largest,
+        largest_section_tokens=sections[largest],
+        recommendation=_recommendation(status, total / limit, upper / limit, largest, sections[largest]),
+        upper_tokens=upper,
+        upper_pct=round(100 * upper / limit, 1),
+        sections=sections,
+        model=model.name,
+        known_model=model.known,
+    )
+
+
+def together(excesses: Sequence[int]) -> int:
+    """By how much a sum may exceed its estimate, from the 95 % margins of its parts.
+
+    The variance of a sum whose parts' errors are correlated by `TOGETHER`.
+    """
+    alone, summed = sum(excess * excess for excess in excesses), sum(excesses)
+    return math.ceil(math.sqrt((1 - TOGETHER) * alone + TOGETHER * summed * summed))
+
+
+def _status(upper: float, policy: BudgetPolicy) -> Status:
+    if upper > policy.critical:
+        return "critical"
+    return "warning" if upper > policy.warning else "normal"
+
+
+def _recommendation(status: Status, share: float, upper: float, largest: str, tokens: int) -> str | None:
+    used = f"{share:.0%} of budget used (at most {upper:.0%})."
+    if status == "critical":
+        return (
+            f"CRITICAL: {used} Largest section '{largest}' ({tokens} tokens). "
+            "Compress conversation history or reduce RAG context."
+        )
+    if status == "warning":
+        return f"WARNING: {used} Consider compressing '{largest}' section."
+    return None
+
+
+def _sum(estimates: Sequence[TokenEstimate], extra: int) -> _Parts:
+    return sum(estimates) + extra, [each.upper - each.tokens for each in estimates]
+
+
+def _content(content: object, model: Model, *, frame: int = 0) -> _Parts:
+    read = read_content(content)
+    return _sum([estimate_text(text, model.family) for text in read.texts], read.image_tokens + frame)
+
+
+def _history(messages: Sequence[Mapping[str, object]], model: Model) -> _Parts:
+    if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
+        raise InvalidInput(
+            value=type(messages).__name__,
+            reason="no list of messages",
+            mend="Give messages with role and content.",
+        )
+    tokens, excesses = 0, list[int]()
+    for message in messages:
+        if not isinstance(message, Mapping):
+            raise InvalidInput(
+                value=type(message).__name__, reason="no message", mend="Give messages with role and content."
+            )
+        more, beyond = _content(message.get("content", ""), model, frame=MESSAGE_FRAME)
+        tokens += more
+        excesses += beyond
+    return tokens, excesses
+
+
+def _tools(tools: Sequence[Mapping[str, object]], model: Model) -> _Parts:
+    tokens, excesses = _sum([estimate_text(as_json(tool), model.family) for tool in tools], 0)
+    return tokens + TOOLS_FRAME, [*excesses, TOOLS_FRAME_UPPER - TOOLS_FRAME]
