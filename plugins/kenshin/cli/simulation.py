@@ -115,7 +115,13 @@ def _planned(
             reason="it is not said what to simulate",
             mend="Give --effect with --sessions or an experiment, or --validity.",
         )
-    if experiment_id is None or sessions is not None:
+    if experiment_id is not None and sessions is not None:
+        raise InvalidInput(
+            value=f"{experiment_id}, --sessions {sessions}",
+            reason="an experiment brings its own sessions",
+            mend="Give the experiment or --sessions.",
+        )
+    if experiment_id is None:
         return planned(sessions=sessions or 1, effect=effect, deviation=deviation, arms=arms, nights=nights)
     found = api.show_experiment(experiment_id).value
     return planned_like(found, api.latest_report(experiment_id), effect=effect)

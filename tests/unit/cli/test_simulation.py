@@ -26,3 +26,5 @@ def test_nothing_to_simulate_is_refused(kenshin):
     assert answer.code == 2
     assert "--sessions" in answer.err
     assert kenshin("experiments", "simulate", "nobody", "--effect", "0.1").code == 2
+    both = kenshin("experiments", "simulate", "nobody", "--effect", "0.1", "--sessions", "9")
+    assert (both.code, "its own sessions" in both.err) == (2, True)

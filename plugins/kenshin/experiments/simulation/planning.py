@@ -68,5 +68,8 @@ def planned_like(experiment: Experiment, report: ExperimentReport, *, effect: fl
     scenario = planned(sessions=sessions, effect=effect, deviation=deviation)
     # Guardrails and covariates are not simulated: only the score is.
     policy = replace(experiment.policy, guardrails=(), winsorise={})
+    if policy.minimal_effect is not None:
+        scale = scenario.world.session_deviation() / deviation
+        policy = replace(policy, minimal_effect=policy.minimal_effect * scale)
     shares = tuple(arm.share for arm in experiment.all_arms())
     return replace(scenario, policy=policy, shares=(shares,))

@@ -24,11 +24,12 @@ def test_a_number_that_no_experiment_can_have_is_refused(wrong):
 
 
 def test_an_experiment_lends_its_policy_shares_and_figures(experiment, report_like):
-    policy = Policy(horizon_nights=21, guardrails=(Guardrail("cost", 0.1),))
+    policy = Policy(horizon_nights=21, guardrails=(Guardrail("cost", 0.1),), minimal_effect=0.05)
     changed = experiment.changed(policy=policy, traffic_split=0.2)
     scenario = planned_like(changed, report_like(se=0.02, sessions=100, days=5), effect=0.05)
     assert (scenario.nights, scenario.policy.guardrails, scenario.shares) == (21, (), ((0.8, 0.2),))
     assert scenario.sessions == 20
     assert scenario.world.effect == pytest.approx(0.05 * scenario.world.session_deviation() / 0.2)
+    assert scenario.policy.minimal_effect == pytest.approx(scenario.world.effect)
     with pytest.raises(InvalidInput, match="do not tell how much they vary"):
         planned_like(changed, report_like(se=None, sessions=1, days=1), effect=0.05)
