@@ -66,7 +66,7 @@ def simulate_experiment(
         groups = {
             "Nothing differs: decisions are false": nothing_differs(),
             "A candidate is better: decisions are right": something_differs(),
-            "Something is wrong: nothing may be promoted": something_is_wrong(),
+            "No candidate deserves promotion": something_is_wrong(),
         }
         every = [scenario for group in groups.values() for scenario in group]
         found = iter(_simulated(every, worlds, seed, shared, quiet=as_json))
