@@ -1,4 +1,4 @@
-"""Titan text embeddings as the stand-in makes them: hashed character trigrams, so that like texts lie near each other."""
+"""Titan text embeddings as the stand-in makes them: hashed character trigrams, so that like texts lie together."""
 
 from __future__ import annotations
 

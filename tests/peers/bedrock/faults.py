@@ -24,9 +24,9 @@ class Fault:
 
     Args:
         kind: ``error`` answers `code` with its status; ``slow`` answers after `delay_s`; ``hang`` says nothing for
-            `delay_s` and closes; ``reset`` resets the connection; ``broken_stream`` closes it in the middle of the frame
-            after `after_events`; ``stream_error`` ends the stream after so many events with the exception `code`. On
-            operations that do not stream, the last two never strike.
+            `delay_s` and closes; ``reset`` resets the connection; ``broken_stream`` closes it in the middle of the
+            frame after `after_events`; ``stream_error`` ends the stream after so many events with the exception
+            `code`. On operations that do not stream, the last two never strike.
         code: the error's name in the service's model.
         operation: the operation's name, or a pattern of it (``Converse*``).
         model: the model's id, or a pattern of it (``*haiku*``).

@@ -65,7 +65,7 @@ class Model:
         least_cached: the shortest prefix that is cached, in tokens.
     """
 
-    answer: Answerer = ChatAnswers()
+    answer: Answerer = field(default_factory=ChatAnswers)
     counter: Counter = count_tokens
     window: int = 200_000
     blocked: tuple[str, ...] = ("forbidden-word",)

@@ -90,7 +90,7 @@ class Request(BaseHTTPRequestHandler):
                 return
             answer = peer.operations.run(route, said)
         except ServiceError as error:
-            status = 403 if error.code not in peer.service.errors else peer.service.errors[error.code]
+            status = peer.service.errors.get(error.code, 403)
             entry.status, entry.code = status, error.code
             entry.elapsed_ms = peer.journal.elapsed_ms(entry)
             entry.complete = True

@@ -15,7 +15,7 @@ from peers.bedrock.faults import Fault, FaultPlan
 from peers.bedrock.journal import Entry, Journal
 from peers.bedrock.operations import Model, Operations
 from peers.bedrock.requests import Request
-from peers.bedrock.shapes import Service
+from peers.bedrock.shapes import service
 
 STREAMS = ("ConverseStream", "InvokeModelWithResponseStream")
 
@@ -86,7 +86,7 @@ class BedrockPeer:
         pace: Pace | None = None,
         port: int = 0,
     ) -> None:
-        self.service = Service()
+        self.service = service()
         self.operations = Operations(model or Model())
         self.pace = pace or Pace()
         self.journal = Journal()

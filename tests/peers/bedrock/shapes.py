@@ -158,6 +158,12 @@ class Service:
         raise KeyError(f"no stream of {operation.name} carries {code}")
 
 
+@cache
+def service() -> Service:
+    """The model, read once a process."""
+    return Service()
+
+
 def _pattern(uri: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", uri))
 

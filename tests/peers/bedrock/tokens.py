@@ -1,8 +1,8 @@
 """How many tokens the stand-in counts, and which of them its cache knows.
 
-The rule is not Kenshin's, so that estimates meet a count that they were not made for: a word costs a token for every five
-letters begun, a number one for every three digits, any other sign one, a character of another script .8; all of it
-times 1.08. It resembles a tokenizer's count, and is none.
+The rule is not Kenshin's, so that estimates meet a count that they were not made for: a word costs a token for every
+five letters begun, a number one for every three digits, any other sign one, a character of another script .8; all of
+it times 1.08. It resembles a tokenizer's count, and is none.
 """
 
 from __future__ import annotations
