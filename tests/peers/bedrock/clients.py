@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import boto3
@@ -39,5 +40,10 @@ def client(
         "max_pool_connections": pool,
         **config,
     }
-    session = boto3.Session(region_name=region, **CREDENTIALS)
-    return session.client("bedrock-runtime", endpoint_url=url, config=Config(**settings))
+    return _session(region).client("bedrock-runtime", endpoint_url=url, config=Config(**settings))
+
+
+@cache
+def _session(region: str) -> boto3.Session:
+    """Shared: a session reads the service's model once."""
+    return boto3.Session(region_name=region, **CREDENTIALS)

@@ -103,8 +103,8 @@ class Service:
                     made[name] = value
             elif name == payload:
                 made[name] = body
-            elif in_body.get(wire) is not None:
-                made[name] = in_body.pop(wire)
+            elif (value := in_body.pop(wire, None)) is not None:
+                made[name] = value
         complaints: list[str] = []
         made = {name: _read(value, shape.members[name], name, complaints) for name, value in made.items()}
         report = self._validator.validate(made, shape)

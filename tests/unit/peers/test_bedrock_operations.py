@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-
 from peers.bedrock import BedrockPeer, Model, Prompt, Reply, client, count_tokens
 
 HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
