@@ -27,7 +27,7 @@ from kenshin.backends.local.emf import EmfFiles
 from kenshin.signals.emf import EmfRenderer
 from kenshin.signals.guard import DimensionGuard
 from kenshin.signals.recorder import Recorder
-from kenshin.signals.records import ModelCalled
+from kenshin.signals.records import BedrockHealthMetrics
 
 BURST = 100
 REST_S = 0.005
@@ -47,9 +47,9 @@ METRICS = {
 Figures = tuple[float, float, float]
 
 
-def record(number: int) -> ModelCalled:
+def record(number: int) -> BedrockHealthMetrics:
     """The record of one model call."""
-    return ModelCalled(
+    return BedrockHealthMetrics(
         at=datetime.now(UTC),
         model_id=MODEL,
         intent="product_recommendation",

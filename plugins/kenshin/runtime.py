@@ -20,6 +20,7 @@ from kenshin.urls import PortURL
 if TYPE_CHECKING:
     from kenshin.budget.calibration import Calibration
     from kenshin.budget.models import Models
+    from kenshin.documents import Documents
     from kenshin.drift.embedder import Embedder, EmbeddingCache
     from kenshin.drift.index import VectorIndex
     from kenshin.experiments.experiment import Experiment
@@ -72,6 +73,11 @@ class Runtime:
     def ledger(self) -> Ledger:
         """The ledger; it lives with the registry."""
         return cast("Ledger", self._open("ledger", self.settings.experiments))
+
+    @property
+    def documents(self) -> Documents:
+        """Small versioned documents; they live with the registry."""
+        return cast("Documents", self._open("documents", self.settings.experiments))
 
     @property
     def observations(self) -> ObservationStore:

@@ -16,7 +16,7 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 PACKAGE = PLUGINS / "kenshin"
 
 CAPABILITIES = ("budget", "health", "experiments", "drift", "tracing")
-SHARED = "errors lifetime names days urls ports parquet lake ledger publishing signals"
+SHARED = "errors lifetime names days urls ports parquet lake ledger documents publishing signals"
 EVERY_CAPABILITY = " ".join(CAPABILITIES)
 
 # fmt: off
@@ -33,6 +33,7 @@ TABLE = {
     "parquet":     ("errors",                                                      "",                            "pyarrow"),
     "lake":        ("errors",                                                      "",                            ""),
     "ledger":      ("errors ports",                                                "",                            ""),
+    "documents":   ("errors ports",                                                "",                            ""),
     "publishing":  ("errors names lake",                                           "",                            ""),
     "settings":    ("errors names urls signals",                                   "",                            ""),
     "signals":     ("errors lifetime",                                             "",                            ""),

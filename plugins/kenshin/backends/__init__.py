@@ -20,6 +20,7 @@ from kenshin.urls import PortURL
 
 BACKENDS: Mapping[str, Mapping[str, str]] = {
     "experiments": {"sqlite": "kenshin.backends.local.experiments:open_experiments"},
+    "documents": {"sqlite": "kenshin.backends.local.documents:open_documents"},
     "ledger": {"sqlite": "kenshin.backends.local.ledger:open_ledger"},
     "observations": {"sqlite": "kenshin.backends.local.observations:open_observations"},
     "index": {"sqlite": "kenshin.backends.local.index:open_index"},

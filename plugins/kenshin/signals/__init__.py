@@ -5,6 +5,7 @@
 - `records`: the records (`budgets`, `calls`, `traces`, `losses` hold those of a request and of the signals themselves).
 - `guard`: makes dimension values fit CloudWatch and caps how many distinct ones there are.
 - `content`: what may be said of prompts and answers: nothing, unless capture is switched on.
+- `context`: what a request knows of itself: its trace, and what its prompt was estimated to be.
 - `recorder`, `lane`: the bounded queues between a caller and the sinks; never raise, count what they lose.
 - `emf`: a record as one CloudWatch embedded-metric-format line.
 - `genai`: a record in the words of OpenTelemetry's GenAI conventions.

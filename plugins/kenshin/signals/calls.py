@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
 from kenshin.signals.record import Logged
@@ -17,6 +17,9 @@ UNKNOWN_ERROR = "Unknown"
 OVERFLOW = "model_context_window_exceeded"
 """Bedrock's stop reason for a prompt that did not fit the context window."""
 
+UNSTAMPED = datetime.min.replace(tzinfo=UTC)
+"""The instant of a record that was made without a clock; `kenshin.health.emit_health_metrics` stamps it."""
+
 
 def model_name(model_id: str) -> str:
     """The last segment of a model's id: of an ARN, what follows its last slash."""
@@ -24,11 +27,10 @@ def model_name(model_id: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelCalled(Logged):
+class BedrockHealthMetrics(Logged):
     """One call, its retries included; counts and identifiers, its text only where `content` is captured.
 
     Args:
-        at: when the call ended.
         model_id: model, inference profile or ARN that was called.
         intent: what the request was about.
         latency_ms: from the call to the end of its answer, by a clock that never goes back, in milliseconds.
@@ -55,11 +57,11 @@ class ModelCalled(Logged):
         trace_id: the trace in which it happened, 32 hex digits.
         span_id: the span of that trace in which it happened, 16 hex digits.
         content: texts by name (``prompt``, ``response``); the recorder drops them unless capture is switched on.
+        at: when the call ended.
     """
 
     record_type: ClassVar[str] = "bedrock_health"
 
-    at: datetime
     model_id: str
     intent: str
     latency_ms: float
@@ -86,6 +88,7 @@ class ModelCalled(Logged):
     trace_id: str | None = None
     span_id: str | None = None
     content: Mapping[str, str] | None = None
+    at: datetime = UNSTAMPED
 
     @property
     def model(self) -> str:

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import Literal
 from uuid import uuid4
 
-from kenshin.signals.calls import ModelCalled
+from kenshin.signals.calls import BedrockHealthMetrics
 from kenshin.signals.record import Record
 from kenshin.signals.traces import PromptTraced, SpanTimed
 
@@ -77,14 +77,14 @@ def spans_of(record: Record) -> list[SpanDraft]:
     """The spans that a record tells of: a trace with its own, a model call as one; others none."""
     if isinstance(record, PromptTraced):
         return _trace_spans(record)
-    if isinstance(record, ModelCalled):
+    if isinstance(record, BedrockHealthMetrics):
         return [_call_span(record)]
     return []
 
 
 def measurements_of(record: Record) -> Iterator[Measurement]:
     """The conventions' metrics of a model call; other records have none."""
-    if not isinstance(record, ModelCalled):
+    if not isinstance(record, BedrockHealthMetrics):
         return
     common = _call_identity(record)
     errors: dict[str, Attribute] = {} if record.error_kind is None else {"error.type": record.error_kind}
@@ -184,7 +184,7 @@ def _evaluations(record: PromptTraced) -> Iterator[Event]:
         yield Event("gen_ai.evaluation.result", attributes)
 
 
-def _call_span(record: ModelCalled) -> SpanDraft:
+def _call_span(record: BedrockHealthMetrics) -> SpanDraft:
     end = _nanoseconds(record.at)
     optional: dict[str, Attribute | None] = {
         "gen_ai.response.id": record.request_id,
@@ -225,7 +225,7 @@ def _call_span(record: ModelCalled) -> SpanDraft:
     )
 
 
-def _call_identity(record: ModelCalled) -> dict[str, Attribute]:
+def _call_identity(record: BedrockHealthMetrics) -> dict[str, Attribute]:
     return {
         "gen_ai.operation.name": _OPERATIONS.get(record.operation or "", "chat"),
         "gen_ai.provider.name": "aws.bedrock",
@@ -233,7 +233,7 @@ def _call_identity(record: ModelCalled) -> dict[str, Attribute]:
     }
 
 
-def _whole_input(record: ModelCalled) -> int:
+def _whole_input(record: BedrockHealthMetrics) -> int:
     """The conventions count cached tokens as input; Bedrock's `inputTokens` leaves them out."""
     return record.input_tokens + (record.cache_read_tokens or 0) + (record.cache_write_tokens or 0)
 

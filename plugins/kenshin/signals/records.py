@@ -14,18 +14,18 @@ from datetime import datetime
 from typing import ClassVar
 
 from kenshin.signals.budgets import BudgetChecked
-from kenshin.signals.calls import ModelCalled
+from kenshin.signals.calls import BedrockHealthMetrics
 from kenshin.signals.losses import DimensionFolded, RecordsLost
 from kenshin.signals.record import Logged, Record
 from kenshin.signals.traces import PromptTraced, SpanTimed
 
 __all__ = [
     "RECORD_TYPES",
+    "BedrockHealthMetrics",
     "BudgetChecked",
     "DimensionFolded",
     "DriftMeasured",
     "ExperimentAnalysed",
-    "ModelCalled",
     "PromptTraced",
     "Record",
     "RecordsLost",
@@ -101,7 +101,7 @@ RECORD_TYPES: Mapping[str, type] = {
         ExperimentAnalysed,
         DriftMeasured,
         BudgetChecked,
-        ModelCalled,
+        BedrockHealthMetrics,
         PromptTraced,
         RecordsLost,
         DimensionFolded,

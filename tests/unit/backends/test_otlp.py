@@ -11,7 +11,7 @@ from kenshin.clients import Boto3Clients
 from kenshin.errors import SettingError
 from kenshin.runtime import utc_now
 from kenshin.signals.recorder import Recorder
-from kenshin.signals.records import ModelCalled, PromptTraced, SpanTimed
+from kenshin.signals.records import BedrockHealthMetrics, PromptTraced, SpanTimed
 from kenshin.urls import PortURL
 
 AT = datetime(2026, 11, 5, 18, 0, tzinfo=UTC)
@@ -19,9 +19,9 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 MODEL = "anthropic.claude-3-haiku-20240307-v1:0"
 
 
-def call(**changes) -> ModelCalled:
+def call(**changes) -> BedrockHealthMetrics:
     values = {"at": AT, "model_id": MODEL, "intent": "greeting", "latency_ms": 800.0, "status": "success"}
-    return ModelCalled(**{**values, "input_tokens": 90, "output_tokens": 12, **changes})
+    return BedrockHealthMetrics(**{**values, "input_tokens": 90, "output_tokens": 12, **changes})
 
 
 def opened(url: str):

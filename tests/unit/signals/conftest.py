@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from kenshin.signals.records import (
+    BedrockHealthMetrics,
     BudgetChecked,
     DimensionFolded,
     DriftMeasured,
     ExperimentAnalysed,
-    ModelCalled,
     PromptTraced,
     Record,
     RecordsLost,
@@ -69,9 +69,9 @@ def budget_record() -> Callable[..., BudgetChecked]:
 
 
 @pytest.fixture
-def call_record() -> Callable[..., ModelCalled]:
+def call_record() -> Callable[..., BedrockHealthMetrics]:
     return maker(
-        ModelCalled,
+        BedrockHealthMetrics,
         model_id="arn:aws:bedrock:ap-northeast-1:1:inference-profile/anthropic.claude-3-haiku-20240307-v1:0",
         intent="product_recommendation",
         latency_ms=812.5,
