@@ -1,0 +1,166 @@
+"""Do the signals tell what happened? The generator's log beside the EMF files, and beside the stand-in's journal."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.outcomes import REFUSED, Outcome, counted, share
+
+Rows = Sequence[tuple[str, int, int]]
+"""What is counted, in the generator's log, and beside it."""
+
+_MEASURED = ("InvocationCount", "SuccessCount", "ThrottleCount", "ErrorCount", "RetryCount", "InputTokens", "OutputTokens")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The time that a request spends beside its models, in milliseconds.
+
+    Args:
+        requests: of how many.
+        p50: the median.
+        p99: what 99 of 100 stay below.
+    """
+
+    requests: int
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What the EMF files tell of a run.
+
+    Args:
+        calls: figures of model calls, summed from the metrics' values, under the same names as `outcomes.counted`.
+        traces: how many traces.
+        foreign: lines of model calls and traces that belong to no request of the run.
+        circuit: the first model's breaker over time, as its state changes: instant in milliseconds and state.
+    """
+
+    calls: Counter[str]
+    traces: int
+    foreign: int
+    circuit: Sequence[tuple[int, int]]
+
+
+def signals_of(folder: Path, trace_ids: set[str], model: str) -> Signals:
+    """Read every EMF line beneath a folder."""
+    calls: Counter[str] = Counter()
+    traces = foreign = 0
+    states: list[tuple[int, int]] = []
+    for line in _lines(folder):
+        kind = line.get("log_type")
+        if kind not in {"bedrock_health", "prompt_trace"}:
+            continue
+        if line.get("trace_id") not in trace_ids:
+            foreign += 1
+        elif kind == "prompt_trace":
+            traces += 1
+        else:
+            _add(line, calls)
+            if line["ModelId"] == model:
+                states.append((line["_aws"]["Timestamp"], line["CircuitBreakerState"]))
+    states.sort()
+    changes = [each for at, each in enumerate(states) if at == 0 or states[at - 1][1] != each[1]]
+    return Signals(calls, traces, foreign, changes)
+
+
+def beside_signals(outcomes: Sequence[Outcome], signals: Signals) -> Rows:
+    """The generator's log beside the signals."""
+    own = counted(call for outcome in outcomes for call in outcome.calls)
+    rows = [(name, own[name], signals.calls[name]) for name in sorted(own | signals.calls)]
+    traced = sum(outcome.trace_id is not None for outcome in outcomes)
+    return [("traces", traced, signals.traces), *rows]
+
+
+def beside_journal(outcomes: Sequence[Outcome], journal: Sequence[Mapping[str, Any]]) -> Rows:
+    """The generator's log beside what the stand-in saw of the same calls."""
+    calls = [call for outcome in outcomes for call in outcome.calls if call["error_code"] != REFUSED]
+    whole = [entry for entry in journal if entry["status"] == 200 and entry["complete"]]
+    answered = [call for call in calls if call["status"] == "success"]
+    by_id = {entry["request_id"]: entry for entry in journal}
+    known = [by_id[call["request_id"]] for call in calls if call["request_id"] in by_id]
+    return [
+        ("tries", sum(1 + call["retry_count"] for call in calls), len(journal)),
+        ("whole answers", len(answered), len(whole)),
+        ("input tokens", sum(call["input_tokens"] for call in answered), _sum(whole, "input_tokens")),
+        ("output tokens", sum(call["output_tokens"] for call in answered), _sum(whole, "output_tokens")),
+        (
+            "throttled at the end",
+            sum(call["status"] == "throttled" for call in calls),
+            sum(entry["code"] == "ThrottlingException" for entry in known),
+        ),
+    ]
+
+
+def added_time(outcomes: Sequence[Outcome], journal: Sequence[Mapping[str, Any]]) -> tuple[Added, Added]:
+    """Time in the service minus time in the model server, of plain requests and of all.
+
+    Plain requests made one call, which succeeded at its first try. In the others the pauses before tries, and the
+    time until a connection was given up, count as added.
+    """
+    tries: dict[str, float] = defaultdict(float)
+    call_of: dict[str, str] = {}
+    for entry in journal:
+        tries[entry["invocation_id"]] += entry["elapsed_ms"] or 0.0
+        call_of[entry["request_id"]] = entry["invocation_id"]
+    plain, every = [], []
+    for outcome in outcomes:
+        if outcome.status != 200:
+            continue
+        calls = [call_of[call["request_id"]] for call in outcome.calls if call["request_id"] in call_of]
+        added = outcome.body["elapsed_ms"] - sum(tries[call] for call in calls)
+        every.append(added)
+        if len(outcome.calls) == 1 and outcome.calls[0]["retry_count"] == 0:
+            plain.append(added)
+    return _added(plain), _added(every)
+
+
+def own_time(outcomes: Sequence[Outcome]) -> Added:
+    """Time in the service beside its model calls, boto3's and the wrapper's own counted to these."""
+    return _added(
+        [
+            outcome.body["elapsed_ms"] - outcome.body["model_ms"]
+            for outcome in outcomes
+            if outcome.status == 200
+        ]
+    )
+
+
+def _added(values: Sequence[float]) -> Added:
+    return Added(len(values), round(share(values, 0.5), 1), round(share(values, 0.99), 1))
+
+
+def _add(line: Mapping[str, Any], calls: Counter[str]) -> None:
+    """A line's metrics; those of the set without dimensions are the total, those by ErrorCode name the errors."""
+    for directive in line["_aws"]["CloudWatchMetrics"]:
+        names = [metric["Name"] for metric in directive["Metrics"] if metric["Name"] in _MEASURED]
+        for dimensions in directive["Dimensions"]:
+            for name in names:
+                value = round(line[name])
+                if not value:
+                    continue
+                if not dimensions:
+                    calls[name] += value
+                elif dimensions == ["ModelId"]:
+                    calls[f"{name} of {line['ModelId']}"] += value
+                elif dimensions == ["ModelId", "ErrorCode"]:
+                    calls[f"{name} {line['ErrorCode']}"] += value
+                    calls[f"{name} {line['ErrorCode']} of {line['ModelId']}"] += value
+
+
+def _lines(folder: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted(folder.rglob("*.jsonl")):
+        with path.open(encoding="utf-8") as file:
+            for text in file:
+                yield json.loads(text)
+
+
+def _sum(entries: Sequence[Mapping[str, Any]], name: str) -> int:
+    return sum(entry[name] for entry in entries)

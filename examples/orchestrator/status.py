@@ -1,0 +1,67 @@
+"""How the service fares, as ``GET /health`` tells it: a line or two from each check-up."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from kenshin.current import current
+from kenshin.drift.api import history
+from kenshin.errors import KenshinError
+from kenshin.experiments import observation_stats
+
+if TYPE_CHECKING:
+    from orchestrator.chat import ChatService
+
+DRIFT_DAYS = 60
+_DRIFT = ("day", "sample_size", "mean_drift", "p95_drift", "drifted_count", "invalid_count", "alert")
+
+
+def status_of(service: ChatService) -> dict[str, object]:
+    """Every part's state; `status` is ``degraded`` while a breaker is open or records are lost."""
+    runtime = current()
+    breakers = breakers_of(service)
+    lanes = [
+        {"sink": lane.sink, "waiting": lane.waiting, "lost": dict(lane.lost)}
+        for lane in runtime.recorder.stats()
+    ]
+    degraded = any(each["state"] != "closed" for each in breakers) or runtime.recorder.dropped > 0
+    model = runtime.models.find(service.settings.model)
+    traces = service.pipeline.stats()
+    return {
+        "status": "degraded" if degraded else "ok",
+        "breakers": breakers,
+        "signals": lanes,
+        "observations": _figures(observation_stats()),
+        "traces": _figures(traces),
+        "drift": newest_drift(),
+        "budget": {
+            "model": model.name,
+            "known": model.known,
+            "window": model.window,
+            "practical_ratio": model.practical_ratio,
+        },
+        "documents": len(service.retriever),
+        "sessions": len(service.sessions),
+    }
+
+
+def newest_drift() -> dict[str, object] | None:
+    """The newest row of the index's drift history; None where nothing was measured lately."""
+    runtime = current()
+    today = runtime.clock().astimezone(runtime.settings.zone).date()
+    try:
+        rows = history(None, today - timedelta(days=DRIFT_DAYS), today).rows()
+    except KenshinError:
+        return None
+    return {name: rows[-1][name] for name in _DRIFT} if rows else None
+
+
+def breakers_of(service: ChatService) -> list[dict[str, object]]:
+    """The process's breakers: model, region, state and counts."""
+    raise NotImplementedError
+
+
+def _figures(stats: Any) -> dict[str, object]:
+    names = getattr(type(stats), "__slots__", None) or stats.__dict__
+    return {name: getattr(stats, name) for name in names if not name.startswith("_")}
