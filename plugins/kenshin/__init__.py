@@ -1,6 +1,7 @@
 """Kenshin: regular check-ups for applications built on a foundation model.
 
 - `kenshin.budget`: how many tokens a prompt is, and whether it fits.
+- `kenshin.health`: whether the model API is healthy; each call recorded, a failing model left alone.
 - `kenshin.experiments`: which prompt version is better (assignment, observations, analysis).
 - `kenshin.drift`: has the vector index drifted from the embedding model.
 - `kenshin.signals`: one catalogue of metrics, one record per event, the sinks that carry records out.
@@ -36,11 +37,27 @@ if TYPE_CHECKING:
         get_prompt_version,
         record_observation,
     )
+    from kenshin.health import (
+        AsyncBedrockClientWrapper,
+        BedrockClientWrapper,
+        BedrockHealthMetrics,
+        BreakerPolicy,
+        CircuitBreaker,
+        CircuitOpen,
+        emit_health_metrics,
+        instrument,
+    )
 
 __all__ = [
     "ABObservation",
+    "AsyncBedrockClientWrapper",
+    "BedrockClientWrapper",
+    "BedrockHealthMetrics",
+    "BreakerPolicy",
     "BudgetCheckResult",
     "BudgetPolicy",
+    "CircuitBreaker",
+    "CircuitOpen",
     "DriftReport",
     "Experiment",
     "KenshinError",
@@ -52,8 +69,10 @@ __all__ = [
     "check_drift",
     "cosine_distance",
     "cosine_distances",
+    "emit_health_metrics",
     "estimate_tokens",
     "get_prompt_version",
+    "instrument",
     "observe_usage",
     "record_observation",
 ]
@@ -83,6 +102,19 @@ _HOMES = {
             "record_observation",
         ],
         "kenshin.experiments",
+    ),
+    **dict.fromkeys(
+        [
+            "AsyncBedrockClientWrapper",
+            "BedrockClientWrapper",
+            "BedrockHealthMetrics",
+            "BreakerPolicy",
+            "CircuitBreaker",
+            "CircuitOpen",
+            "emit_health_metrics",
+            "instrument",
+        ],
+        "kenshin.health",
     ),
 }
 

@@ -94,6 +94,18 @@ class InvalidPolicy(KenshinError):
     title = "Policy refused"
 
 
+class CircuitOpen(KenshinError):
+    """A model's circuit breaker lets no call through, and no other model may be called instead."""
+
+    title = "Circuit open"
+
+
+class DeadlineExceeded(KenshinError):
+    """The time that a request was given is over."""
+
+    title = "Deadline exceeded"
+
+
 class Conflict(KenshinError):
     """Somebody else wrote first."""
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kenshin.experiments.experiment import Experiment
     from kenshin.experiments.recording import ObservationRecorder
     from kenshin.experiments.store import ExperimentStore, ObservationStore
+    from kenshin.health.breakers import Breakers
     from kenshin.lake import Lake
     from kenshin.ledger import Ledger
 
@@ -170,6 +171,13 @@ class Runtime:
         from kenshin.budget.calibration import Calibration
 
         return cast("Calibration", self._kept("token_calibration", Calibration))
+
+    @property
+    def breakers(self) -> Breakers:
+        """The breakers of this process, under the overrides that are set with the registry."""
+        from kenshin.health.breakers import Breakers
+
+        return cast("Breakers", self._kept("breakers", lambda: Breakers(documents=lambda: self.documents)))
 
     def _kept(self, name: str, make: Callable[[], Any]) -> Any:
         made = self._opened.get((name, ""))

@@ -34,7 +34,7 @@ class BedrockHealthMetrics(Logged):
         model_id: model, inference profile or ARN that was called.
         intent: what the request was about.
         latency_ms: from the call to the end of its answer, by a clock that never goes back, in milliseconds.
-        status: how it ended.
+        status: how it ended; of a call that the client gave up, ``success`` beside `cancelled`.
         error_code: the service's code; None: no error, or one without a code.
         input_tokens: tokens of the prompt that were not read from a cache.
         output_tokens: tokens of the answer.
@@ -102,8 +102,8 @@ class BedrockHealthMetrics(Logged):
 
     @property
     def successes(self) -> int | None:
-        """One if the call succeeded."""
-        return 1 if self.status == "success" else None
+        """One if the call succeeded; one that the client gave up counts neither as a success nor as an error."""
+        return 1 if self.status == "success" and not self.cancelled else None
 
     @property
     def throttles(self) -> int | None:
