@@ -41,7 +41,7 @@ class Cost:
 
 
 class Costs:
-    """Costs of one prompt's parts for a model; a text is estimated once.
+    """Costs of one prompt's parts for a model; a text is estimated once, a message read once.
 
     Args:
         model: from the registry.
@@ -50,6 +50,7 @@ class Costs:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._estimates: dict[str, TokenEstimate] = {}
+        self._messages: dict[int, tuple[Mapping[str, object], Cost]] = {}
 
     def text(self, text: str) -> Cost:
         """One text's, remembered."""
@@ -77,7 +78,11 @@ class Costs:
         Raises:
             InvalidInput: its content is none.
         """
-        return self.content(message.get("content", ""), frame=MESSAGE_FRAME)
+        known = self._messages.get(id(message))
+        if known is None:
+            cost = self.content(message.get("content", ""), frame=MESSAGE_FRAME)
+            known = self._messages[id(message)] = message, cost
+        return known[1]
 
     def fixed(
         self, system_prompt: object, user_message: object, tools: Sequence[Mapping[str, object]], reserve: int

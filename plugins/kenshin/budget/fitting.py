@@ -85,7 +85,9 @@ def fit(
     before = _judged(judge, model, policy, given)
     critical = before.status == "critical"
     target = trim_to if critical else compress_to
-    if before.status == "normal" or _within(before, target):
+    if before.status == "normal":
+        return _fit(given, given, before, before, policy.warning, None)
+    if _within(before, target):
         return _fit(given, given, before, before, target, None)
     costs = Costs(model)
     fixed = costs.fixed(system_prompt, user_message, tools, policy.output_reserve)
