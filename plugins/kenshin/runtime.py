@@ -20,6 +20,7 @@ from kenshin.urls import PortURL
 if TYPE_CHECKING:
     from kenshin.budget.calibration import Calibration
     from kenshin.budget.models import Models
+    from kenshin.budget.observing import UsageObserver
     from kenshin.documents import Documents
     from kenshin.drift.embedder import Embedder, EmbeddingCache
     from kenshin.drift.index import VectorIndex
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from kenshin.experiments.store import ExperimentStore, ObservationStore
     from kenshin.lake import Lake
     from kenshin.ledger import Ledger
+    from kenshin.signals.context import CallListener
 
 
 def utc_now() -> datetime:
@@ -170,6 +172,24 @@ class Runtime:
         from kenshin.budget.calibration import Calibration
 
         return cast("Calibration", self._kept("token_calibration", Calibration))
+
+    @property
+    def usage_observer(self) -> UsageObserver:
+        """What takes reported usage to the calibration and to the recorder."""
+        from kenshin.budget.observing import UsageObserver
+
+        return cast(
+            "UsageObserver",
+            self._kept(
+                "usage_observer",
+                lambda: UsageObserver(self.models, self.token_calibration, lambda: self.recorder, self.clock),
+            ),
+        )
+
+    @property
+    def call_listeners(self) -> tuple[CallListener, ...]:
+        """Who hears of each finished model call: one capability's news for another, none of which know each other."""
+        return (self.usage_observer.heard,)
 
     def _kept(self, name: str, make: Callable[[], Any]) -> Any:
         made = self._opened.get((name, ""))
