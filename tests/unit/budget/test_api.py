@@ -163,8 +163,10 @@ def test_the_uncorrected_measure_is_left_for_the_call_that_follows(runtime: Runt
     kenshin.observe_usage(DEFAULT_MODEL, kenshin.estimate_tokens(SENTENCE), {"inputTokens": 99})
     result = kenshin.check_budget(user_message=SENTENCE)
     measured = prompt_measured.get()
-    assert measured == result.measured == PromptMeasured(
-        "claude-3-5-sonnet", measured.tokens, measured.upper, "latin"
+    assert (
+        measured
+        == result.measured
+        == PromptMeasured("claude-3-5-sonnet", measured.tokens, measured.upper, "latin")
     )
     assert measured.tokens + 1_500 != result.total_tokens
 
