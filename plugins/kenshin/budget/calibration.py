@@ -25,7 +25,9 @@ ONE_SIDED_95 = 1.645
 MOST = 512
 """Models and scripts that are kept apart; beyond, the one of fewest calls makes room."""
 
-_LARGEST = math.log(8)
+LARGEST_SHIFT = math.log(8)
+"""No call moves an estimate by more than the factor 8."""
+
 _INPUT_KEYS = (
     ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens"),
     ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
@@ -53,7 +55,7 @@ class Correction:
 
         A call is judged by the correction as it stood before it; the first call is judged by nothing.
         """
-        ratio = min(max(ratio, -_LARGEST), _LARGEST)
+        ratio = min(max(ratio, -LARGEST_SHIFT), LARGEST_SHIFT)
         weight = max(alpha, 1 / (self.calls + 1))
         surprise = ratio - self.shift
         spread = self.variance
