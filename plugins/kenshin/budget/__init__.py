@@ -6,7 +6,7 @@
 - `tokenizers`: the fitted numbers of each tokenizer family, from ``tokenizers.json``.
 - `models`: the registry of models, from ``models.json`` and a user's own file.
 - `check`: whether a prompt fits, by section, decided on the upper bound; `content` takes messages apart.
-- `calibration`: reported usage corrects estimates by model and script.
+- `calibration`: reported usage corrects estimates by model and `script`; `observing` takes the usage there.
 
 Importing the package loads the standard library alone.
 """
@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kenshin.budget.api import check_budget, estimate_tokens, observe_usage
-    from kenshin.budget.calibration import script_of
     from kenshin.budget.check import BudgetCheckResult, BudgetPolicy
     from kenshin.budget.estimate import TokenEstimate
+    from kenshin.budget.script import script_of
 
 __all__ = [
     "BudgetCheckResult",
@@ -39,7 +39,7 @@ _HOMES = {
     "TokenEstimate": "kenshin.budget.estimate",
     "estimate_tokens": "kenshin.budget.api",
     "observe_usage": "kenshin.budget.api",
-    "script_of": "kenshin.budget.calibration",
+    "script_of": "kenshin.budget.script",
 }
 
 

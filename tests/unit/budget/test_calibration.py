@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kenshin.budget.calibration import ALPHA, Calibration, Correction, input_tokens, script_of
+from kenshin.budget.calibration import ALPHA, Calibration, Correction, input_tokens
 from kenshin.budget.estimate import TokenEstimate
+from kenshin.budget.script import script_of
 from kenshin.errors import InvalidInput
 
 
