@@ -2,6 +2,7 @@
 
 - `kenshin.budget`: how many tokens a prompt is, and whether it fits.
 - `kenshin.experiments`: which prompt version is better (assignment, observations, analysis).
+- `kenshin.tracing`: what happened in a request, step by step, and what its answer is worth.
 - `kenshin.drift`: has the vector index drifted from the embedding model.
 - `kenshin.signals`: one catalogue of metrics, one record per event, the sinks that carry records out.
 - `kenshin.current`, `kenshin.runtime`, `kenshin.settings`: what is in force in this process, and where it comes from.
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         get_prompt_version,
         record_observation,
     )
+    from kenshin.tracing import PromptObservabilityPipeline, PromptTrace, Span
 
 __all__ = [
     "ABObservation",
@@ -45,6 +47,9 @@ __all__ = [
     "Experiment",
     "KenshinError",
     "PromptABTester",
+    "PromptObservabilityPipeline",
+    "PromptTrace",
+    "Span",
     "TokenEstimate",
     "analyze",
     "assign_group",
@@ -84,6 +89,7 @@ _HOMES = {
         ],
         "kenshin.experiments",
     ),
+    **dict.fromkeys(["PromptObservabilityPipeline", "PromptTrace", "Span"], "kenshin.tracing"),
 }
 
 
