@@ -3,6 +3,7 @@
 - `kenshin.budget`: how many tokens a prompt is, and whether it fits.
 - `kenshin.health`: whether the model API is healthy; each call recorded, a failing model left alone.
 - `kenshin.experiments`: which prompt version is better (assignment, observations, analysis).
+- `kenshin.tracing`: what happened in a request, step by step, and what its answer is worth.
 - `kenshin.drift`: has the vector index drifted from the embedding model.
 - `kenshin.signals`: one catalogue of metrics, one record per event, the sinks that carry records out.
 - `kenshin.current`, `kenshin.runtime`, `kenshin.settings`: what is in force in this process, and where it comes from.
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         emit_health_metrics,
         instrument,
     )
+    from kenshin.tracing import PromptObservabilityPipeline, PromptTrace, Span
 
 __all__ = [
     "ABObservation",
@@ -62,6 +64,9 @@ __all__ = [
     "Experiment",
     "KenshinError",
     "PromptABTester",
+    "PromptObservabilityPipeline",
+    "PromptTrace",
+    "Span",
     "TokenEstimate",
     "analyze",
     "assign_group",
@@ -116,6 +121,7 @@ _HOMES = {
         ],
         "kenshin.health",
     ),
+    **dict.fromkeys(["PromptObservabilityPipeline", "PromptTrace", "Span"], "kenshin.tracing"),
 }
 
 

@@ -8,6 +8,7 @@
 - `context`: what a request knows of itself: its trace, and what its prompt was estimated to be.
 - `recorder`, `lane`: the bounded queues between a caller and the sinks; never raise, count what they lose.
 - `emf`: a record as one CloudWatch embedded-metric-format line.
+- `plain`: a value in JSON's words.
 - `genai`: a record in the words of OpenTelemetry's GenAI conventions.
 - `sink`, `memory`: what a sink is, and one that only remembers.
 """

@@ -271,7 +271,11 @@ CATALOGUE: tuple[Metric, ...] = (
     ),
     _trace("TraceCount", "Count", "traces", "count", "Traces finished."),
     _trace(
-        "TraceFailureCount", "Count", "failures", "count", "Traces with a span that ended with an exception."
+        "TraceFailureCount",
+        "Count",
+        "failures",
+        "count",
+        "Traces that ended with an exception, or a span directly in them did.",
     ),
     _trace("SchemaViolation", "Count", "violations", "count", "Answers that break their schema."),
     _trace(

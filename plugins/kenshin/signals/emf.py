@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from kenshin.signals.catalogue import Metric
 from kenshin.signals.guard import DimensionGuard
+from kenshin.signals.plain import plain
 from kenshin.signals.points import dimensions_of, points_of
 from kenshin.signals.record import Record
 
@@ -127,20 +128,7 @@ def _object(members: Mapping[str, object]) -> str:
     try:
         return _compact(members)
     except (ValueError, TypeError, RecursionError):
-        return _compact(_plain(members, depth=8))
-
-
-def _plain(value: object, *, depth: int) -> object:
-    """The value with everything that JSON has no word for told as text, and nothing deeper than `depth`."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if value - value == 0 else str(value)
-    if depth > 0 and isinstance(value, Mapping):
-        return {str(key): _plain(inner, depth=depth - 1) for key, inner in value.items()}
-    if depth > 0 and isinstance(value, list | tuple):
-        return [_plain(inner, depth=depth - 1) for inner in value]
-    return "…" if isinstance(value, Mapping | list | tuple) else str(value)
+        return _compact(plain(members))
 
 
 def _shortened(fields: Mapping[str, object]) -> dict[str, object]:

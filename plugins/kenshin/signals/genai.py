@@ -17,12 +17,17 @@ from uuid import uuid4
 
 from kenshin.signals.calls import BedrockHealthMetrics
 from kenshin.signals.record import Record
-from kenshin.signals.traces import PromptTraced, SpanTimed
+from kenshin.signals.traces import PromptTraced
 
 Attribute = str | bool | int | float | tuple[str, ...]
 
 _HEX_TRACE = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _HEX_SPAN = re.compile(r"[0-9a-f]{16}", re.ASCII)
+_CONVENTIONS = {
+    "model_id": "gen_ai.request.model",
+    "input_tokens": "gen_ai.usage.input_tokens",
+    "output_tokens": "gen_ai.usage.output_tokens",
+}
 _OPERATIONS = {"count_tokens": "count_tokens", "invoke_model": "text_completion"}
 
 
@@ -74,9 +79,12 @@ class Measurement:
 
 
 def spans_of(record: Record) -> list[SpanDraft]:
-    """The spans that a record tells of: a trace with its own, a model call as one; others none."""
+    """The spans that a record tells of: a trace with its own, a model call as one; others none.
+
+    A trace whose spans are OpenTelemetry's already has none: they would be exported twice.
+    """
     if isinstance(record, PromptTraced):
-        return _trace_spans(record)
+        return [] if record.live else _trace_spans(record)
     if isinstance(record, BedrockHealthMetrics):
         return [_call_span(record)]
     return []
@@ -114,12 +122,14 @@ def _span_id_of(text: str) -> str:
     return blake2b(text.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
 
 
-def _trace_spans(record: PromptTraced) -> list[SpanDraft]:
-    trace_id = trace_id_of(record.trace_id)
-    root_id = _span_id_of(f"{trace_id}/root")
-    end = _nanoseconds(record.at)
-    start = end - _from_milliseconds(record.elapsed_ms)
-    attributes: dict[str, Attribute] = {
+def root_id_of(record: PromptTraced) -> str:
+    """The id of a trace's own span, 16 hex digits."""
+    return _span_id_of(record.span_id or f"{trace_id_of(record.trace_id)}/root")
+
+
+def trace_attributes(record: PromptTraced) -> dict[str, Attribute]:
+    """What a trace's own span tells, its texts included."""
+    return {
         "gen_ai.conversation.id": record.session_id,
         "gen_ai.prompt.name": record.template_name,
         "kenshin.prompt.version": record.template_version,
@@ -127,7 +137,26 @@ def _trace_spans(record: PromptTraced) -> list[SpanDraft]:
         "kenshin.schema_valid": record.schema_valid,
         **_content(record.content),
     }
-    failed = next((span.error for span in record.spans if not span.success and span.parent_id is None), None)
+
+
+def span_attributes(metadata: Mapping[str, object]) -> dict[str, Attribute]:
+    """What an application noted of a span; what the conventions have a name for goes by that name too."""
+    told: dict[str, Attribute] = {}
+    for name, value in metadata.items():
+        if value is None:
+            continue
+        attribute: Attribute = value if isinstance(value, str | bool | int | float) else str(value)
+        told[str(name)] = attribute
+        if convention := _CONVENTIONS.get(name):
+            told[convention] = attribute
+    return told
+
+
+def _trace_spans(record: PromptTraced) -> list[SpanDraft]:
+    trace_id = trace_id_of(record.trace_id)
+    root_id = root_id_of(record)
+    end = _nanoseconds(record.at)
+    start = end - _from_milliseconds(record.elapsed_ms)
     drafts = [
         SpanDraft(
             record.record_type,
@@ -137,9 +166,9 @@ def _trace_spans(record: PromptTraced) -> list[SpanDraft]:
             "server",
             start,
             end,
-            attributes,
-            failed,
-            tuple(_evaluations(record)),
+            trace_attributes(record),
+            record.failure,
+            tuple(evaluations(record)),
         )
     ]
     for number, span in enumerate(record.spans):
@@ -153,14 +182,14 @@ def _trace_spans(record: PromptTraced) -> list[SpanDraft]:
                 "internal",
                 begun,
                 begun + _from_milliseconds(span.duration_ms),
-                _metadata(span),
+                span_attributes(span.metadata),
                 None if span.success else span.error,
             )
         )
     return drafts
 
 
-def _evaluations(record: PromptTraced) -> Iterator[Event]:
+def evaluations(record: PromptTraced) -> Iterator[Event]:
     """What was found out about the answer, as the conventions' evaluation events."""
     found: list[tuple[str, float | None, str]] = []
     if record.schema_checked:
@@ -248,14 +277,6 @@ def _content(content: Mapping[str, str] | None) -> dict[str, Attribute]:
         message = {"role": role, "parts": [{"type": "text", "content": text}]}
         told[attribute] = json.dumps([message], ensure_ascii=False)
     return told
-
-
-def _metadata(span: SpanTimed) -> dict[str, Attribute]:
-    return {
-        name: value if isinstance(value, str | bool | int | float) else str(value)
-        for name, value in span.metadata.items()
-        if value is not None
-    }
 
 
 def _nanoseconds(instant: datetime) -> int:

@@ -73,6 +73,9 @@ class PromptTraced(Logged):
         confusion_score: how strong they are, 0 to 1.
         quality_score: composite score of the answer, 0 to 1.
         parent_id: the caller's span, from a W3C or X-Ray header, 16 hex digits.
+        span_id: the trace's own span, the parent of those directly in it, 16 hex digits.
+        error: the exception that ended the trace, outside of any span; its type and message, redacted and cut.
+        live: whether its spans are OpenTelemetry's too, whose exporter then carries them; None: they are not.
         content: texts by name (``prompt``, ``response``); the recorder drops them unless capture is switched on.
     """
 
@@ -94,6 +97,9 @@ class PromptTraced(Logged):
     confusion_score: float | None = None
     quality_score: float | None = None
     parent_id: str | None = None
+    span_id: str | None = None
+    error: str | None = None
+    live: bool | None = None
     content: Mapping[str, str] | None = None
 
     def log_fields(self) -> dict[str, object]:
@@ -124,8 +130,15 @@ class PromptTraced(Logged):
 
     @property
     def failures(self) -> int | None:
-        """One if a span directly in the trace ended with an exception."""
-        return 1 if any(not span.success and span.parent_id is None for span in self.spans) else None
+        """One if the trace, or a span directly in it, ended with an exception."""
+        return None if self.failure is None else 1
+
+    @property
+    def failure(self) -> str | None:
+        """What went wrong: the trace's own error, or that of the first failed span directly in it."""
+        return self.error or next(
+            (span.error for span in self.spans if not span.success and span.parent_id is None), None
+        )
 
     @property
     def violations(self) -> int | None:

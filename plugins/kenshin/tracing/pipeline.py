@@ -1,0 +1,340 @@
+"""The pipeline: starts traces, times their spans, and hands each finished trace on as one record.
+
+Observability fails open: nothing here raises into a request. What goes wrong is logged once and counted in `stats`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
+from inspect import iscoroutinefunction
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from kenshin.signals.context import TraceContext, trace_in_force
+from kenshin.signals.genai import trace_id_of
+from kenshin.signals.plain import plain
+from kenshin.signals.traces import PromptTraced, SpanTimed
+from kenshin.tracing.live import LiveTraces
+from kenshin.tracing.propagation import RemoteContext, read_headers
+from kenshin.tracing.scope import SpanScope, TraceScope
+from kenshin.tracing.span import Span
+from kenshin.tracing.trace import PromptTrace, trace_now
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
+
+logger = logging.getLogger(__name__)
+
+Listener = Callable[[PromptTraced], object]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+MAX_OPEN = 10_000
+MAX_SPANS = 1_000
+UNFINISHED = "unfinished"
+_PRIMITIVE = frozenset({str, bool, int, type(None)})
+
+
+@dataclass(frozen=True, slots=True)
+class TraceStats:
+    """How a pipeline fares.
+
+    Args:
+        open: traces that are started and not finished.
+        leaked: traces that were forgotten, since more than `max_open` came after them unfinished.
+        left_out: spans opened after their trace was finished, or beyond `max_spans`: timed, and told nowhere.
+        failures: what went wrong in the pipeline itself, its recorder or its listeners.
+    """
+
+    open: int
+    leaked: int
+    left_out: int
+    failures: int
+
+
+class TracePipeline:
+    """Instruments prompt execution.
+
+    Args:
+        record: takes each finished trace, e.g. a recorder's `record`.
+        clock: answers the present instant, aware.
+        listeners: hear of each finished trace after the recorder; what they raise is logged.
+        timer: answers seconds, and never goes back; durations are measured by it.
+        entropy: answers so many random bytes, for ids.
+        max_open: so many open traces are known; an older one counts as leaked, and can still be finished.
+        max_spans: so many spans of a trace are kept.
+        otel: live OpenTelemetry spans too: True, False, or None: if OpenTelemetry is imported and a provider is set.
+        tracer_provider: instead of the one that is set.
+
+    Raises:
+        BackendUnavailable: `otel` is True, and OpenTelemetry is not installed.
+    """
+
+    def __init__(
+        self,
+        record: Callable[[PromptTraced], object],
+        clock: Callable[[], datetime],
+        *,
+        listeners: Sequence[Listener] = (),
+        timer: Callable[[], float] = perf_counter,
+        entropy: Callable[[int], bytes] = os.urandom,
+        max_open: int = MAX_OPEN,
+        max_spans: int = MAX_SPANS,
+        otel: bool | None = None,
+        tracer_provider: TracerProvider | None = None,
+    ) -> None:
+        self.timer = timer
+        self.max_spans = max_spans
+        self.listeners = tuple(listeners)
+        self._record = record
+        self._clock = clock
+        self._entropy = entropy
+        self._max_open = max_open
+        self._live = LiveTraces(otel, tracer_provider)
+        self._open: dict[PromptTrace, None] = {}
+        self._counting = threading.Lock()
+        self._leaked = self._left_out = self._failures = 0
+
+    def start_trace(
+        self,
+        session_id: str = "",
+        intent: str = "",
+        template_name: str = "",
+        template_version: str = "",
+        *,
+        headers: object = None,
+        trace_id: str | None = None,
+    ) -> PromptTrace:
+        """Start a trace, and put it in force in this thread or task; `finish_trace` ends it.
+
+        Args:
+            session_id: whose request.
+            intent: what it is about; it may be set later.
+            template_name: the prompt's template.
+            template_version: and its version.
+            headers: the incoming request's, a mapping: the trace of its caller is gone on with.
+            trace_id: 32 hex digits or a UUID, where the caller said which; other text is hashed.
+        """
+        names = (session_id, intent, template_name, template_version)
+        try:
+            return self._started(names, headers, trace_id)
+        except Exception:
+            self.failed("A trace could not be started")
+            return PromptTrace(None, *names)
+
+    def trace(
+        self,
+        session_id: str = "",
+        intent: str = "",
+        template_name: str = "",
+        template_version: str = "",
+        *,
+        headers: object = None,
+        trace_id: str | None = None,
+    ) -> TraceScope:
+        """A trace as a ``with`` or ``async with`` block; an exception that leaves the block is its error."""
+        return TraceScope(
+            self,
+            lambda: self.start_trace(
+                session_id, intent, template_name, template_version, headers=headers, trace_id=trace_id
+            ),
+        )
+
+    def span(self, trace: PromptTrace | None, name: str) -> SpanScope:
+        """A span as a ``with`` or ``async with`` block.
+
+        Args:
+            trace: whose; None: of the trace that the request is in.
+            name: what is done; it becomes the metric ``Span_<name>``.
+        """
+        return SpanScope(self, trace, name)
+
+    def spanned(self, name: str) -> Callable[[_Function], _Function]:
+        """A decorator: each call of the function, or of the coroutine function, is a span of the trace it is in."""
+
+        def decorate(function: _Function) -> _Function:
+            if iscoroutinefunction(function):
+
+                @wraps(function)
+                async def awaited(*args: Any, **kwargs: Any) -> Any:
+                    with SpanScope(self, None, name):
+                        return await function(*args, **kwargs)
+
+                return cast(_Function, awaited)
+
+            @wraps(function)
+            def called(*args: Any, **kwargs: Any) -> Any:
+                with SpanScope(self, None, name):
+                    return function(*args, **kwargs)
+
+            return cast(_Function, called)
+
+        return decorate
+
+    def finish_trace(self, trace: PromptTrace) -> dict[str, object]:
+        """Finish a trace: its record goes to the recorder, then to the listeners; answers its log line.
+
+        Finished twice, it answers the same line and records nothing. A span that is still open is told with its
+        duration so far and ``unfinished`` in its metadata.
+        """
+        try:
+            return self._finished(trace)
+        except Exception:
+            self.failed("A trace could not be finished")
+            return {"log_type": PromptTraced.record_type, "trace_id": getattr(trace, "trace_id", None)}
+
+    def stats(self) -> TraceStats:
+        """How many traces are open, and what was lost."""
+        with self._counting:
+            return TraceStats(len(self._open), self._leaked, self._left_out, self._failures)
+
+    def new_span_id(self) -> str:
+        """A span's id: 16 random hex digits, fresh in every process and after every thaw."""
+        return self._entropy(8).hex()
+
+    def left_out(self) -> None:
+        """Count a span that is told nowhere."""
+        with self._counting:
+            self._left_out += 1
+
+    def failed(self, what: str) -> None:
+        """Count a failure of the pipeline itself, and log the first; to be called while it is handled."""
+        with self._counting:
+            self._failures += 1
+            first = self._failures == 1
+        logger.log(logging.ERROR if first else logging.DEBUG, "%s; the request goes on", what, exc_info=True)
+
+    def _started(
+        self, names: tuple[str, str, str, str], headers: object, trace_id: str | None
+    ) -> PromptTrace:
+        remote = None if headers is None else read_headers(headers)
+        if trace_id is not None and remote is None:
+            remote = RemoteContext(trace_id_of(trace_id))
+        live = self._live.begin(PromptTraced.record_type, remote)
+        if live is not None:
+            trace = PromptTrace(None, *names, parent=live.where, span_id=live.root.span_id, timer=self.timer)
+            trace._live = live
+        else:
+            own = None if remote is not None else self._new_trace_id()
+            trace = PromptTrace(own, *names, parent=remote, span_id=self.new_span_id(), timer=self.timer)
+        trace._before = (trace_in_force.get(), trace_now.get())
+        trace_in_force.set(TraceContext(trace.trace_id, None, trace.intent))
+        trace_now.set(trace)
+        self._open[trace] = None
+        if len(self._open) > self._max_open:
+            self._forget_oldest()
+        return trace
+
+    def _new_trace_id(self) -> str:
+        # X-Ray reads the first 8 digits as the second of the trace's start.
+        return f"{int(self._clock().timestamp()) & 0xFFFFFFFF:08x}{self._entropy(12).hex()}"
+
+    def _forget_oldest(self) -> None:
+        with self._counting:
+            if len(self._open) > self._max_open:
+                self._open.pop(next(iter(self._open)), None)
+                self._leaked += 1
+                first = self._leaked == 1
+            else:
+                first = False
+        if first:
+            logger.warning("More than %d traces are open: some are never finished", self._max_open)
+
+    def _finished(self, trace: PromptTrace) -> dict[str, object]:
+        if not trace.claim():
+            return dict(trace.entry or self._record_of(trace).log_fields())
+        self._open.pop(trace, None)
+        self._leave(trace)
+        record = self._record_of(trace)
+        line = record.log_fields()
+        # The line is handed back to be logged: by default no text leaves the process.
+        line.pop("content", None)
+        trace.entry = line
+        if trace._live is not None:
+            trace._live.end(record)
+        self._tell(self._record, record)
+        for listener in self.listeners:
+            self._tell(listener, record)
+        return dict(line)
+
+    def _tell(self, hearer: Listener, record: PromptTraced) -> None:
+        try:
+            hearer(record)
+        except Exception:
+            self.failed("Somebody who was told of a finished trace failed")
+
+    def _leave(self, trace: PromptTrace) -> None:
+        """Put in force again what was so before the trace, where the trace still is."""
+        here = trace_in_force.get()
+        if here is None or here.trace_id != trace.trace_id:
+            return
+        before, outer = trace._before
+        if outer is not None and outer.finished:
+            before = outer = None
+        trace_in_force.set(before)
+        trace_now.set(outer)
+        if trace._live is not None:
+            trace._live.root.leave()
+
+    def _record_of(self, trace: PromptTrace) -> PromptTraced:
+        now = self.timer()
+        start = trace.start
+        return PromptTraced(
+            self._clock(),
+            trace.trace_id,
+            _text(trace.session_id),
+            _text(trace.intent),
+            _text(trace.template_name),
+            _text(trace.template_version),
+            max(now - start, 0.0) * 1000,
+            tuple([_timed(span, start, now) for span in list(trace.spans)]),
+            trace.schema_valid,
+            trace.schema_checked,
+            bool(trace.hallucination_risk),
+            trace.hallucination_score,
+            bool(trace.confusion_detected),
+            trace.confusion_score,
+            trace.quality_score,
+            trace.parent_id,
+            trace.span_id,
+            trace.error or None,
+            None if trace._live is None else True,
+            dict(trace.content) or None,
+        )
+
+
+def _timed(span: Span, start: float, now: float) -> SpanTimed:
+    metadata: dict[str, object] = span.metadata and _noted(span.metadata)
+    if span.is_open:
+        metadata = {**metadata, UNFINISHED: True}
+    return SpanTimed(
+        span.name,
+        span.lasted_ms(now),
+        span.success,
+        span.error,
+        max(span.start - start, 0.0) * 1000,
+        span.span_id,
+        span.parent_id,
+        metadata,
+    )
+
+
+def _noted(metadata: dict[str, Any]) -> dict[str, object]:
+    """The metadata as it is now: what the application changes afterwards is told no more."""
+    noted = dict(metadata)
+    for name, value in noted.items():
+        kind = type(value)
+        # A float that is not finite differs from itself less itself.
+        known = kind in _PRIMITIVE or (kind is float and value - value == 0)
+        if not known or type(name) is not str:
+            return cast("dict[str, object]", plain(noted))
+    return noted
+
+
+def _text(value: object) -> str:
+    return value if type(value) is str else str(value)

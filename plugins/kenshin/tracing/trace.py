@@ -1,0 +1,170 @@
+"""A trace: one request from prompt to delivery, with its spans and what was found out about its answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from kenshin.signals.context import TraceContext, trace_in_force
+from kenshin.signals.genai import trace_id_of
+from kenshin.tracing.propagation import RemoteContext
+from kenshin.tracing.span import Span
+
+if TYPE_CHECKING:
+    from kenshin.tracing.live import LiveTrace
+
+
+class PromptTrace:
+    """One request. The first nine arguments are the proof of concept's, in its order.
+
+    Args:
+        trace_id: 32 hex digits or a UUID; other text is hashed; None makes one.
+        session_id: whose request.
+        intent: what it is about; set later, it counts from then on.
+        template_name: the prompt's template.
+        template_version: and its version.
+        spans: in the order of their starts.
+        schema_valid: whether the answer keeps to its schema; to set it says that this was looked at.
+        hallucination_risk: whether the answer claims what its context does not support.
+        confusion_detected: whether the exchange shows signs of confusion.
+        parent: where the caller was, from `kenshin.tracing.propagation.read_headers`.
+        span_id: the trace's own span, 16 hex digits; None makes one.
+        timer: answers seconds, and never goes back.
+
+    Attributes:
+        hallucination_score: how much of it, 0 to 1; None: not looked at.
+        confusion_score: how strong the signs are, 0 to 1; None: not looked at.
+        quality_score: composite score of the answer, 0 to 1.
+        error: the exception that ended the request outside of any span; empty if there was none.
+        content: texts by name (``prompt``, ``response``); they leave the process only where capture is switched on.
+        entry: the log line, once the trace is finished.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_before",
+        "_intent",
+        "_live",
+        "_schema_valid",
+        "_turn",
+        "confusion_detected",
+        "confusion_score",
+        "content",
+        "entry",
+        "error",
+        "hallucination_risk",
+        "hallucination_score",
+        "parent_id",
+        "quality_score",
+        "sampled",
+        "session_id",
+        "span_id",
+        "spans",
+        "start",
+        "template_name",
+        "template_version",
+        "trace_id",
+        "tracestate",
+    )
+
+    def __init__(
+        self,
+        trace_id: str | None = None,
+        session_id: str = "",
+        intent: str = "",
+        template_name: str = "",
+        template_version: str = "",
+        spans: list[Span] | None = None,
+        schema_valid: bool | None = None,
+        hallucination_risk: bool = False,
+        confusion_detected: bool = False,
+        *,
+        parent: RemoteContext | None = None,
+        span_id: str | None = None,
+        timer: Callable[[], float] = perf_counter,
+    ) -> None:
+        if parent is not None:
+            trace_id = parent.trace_id
+        self.trace_id = os.urandom(16).hex() if trace_id is None else trace_id_of(trace_id)
+        self.span_id = span_id or os.urandom(8).hex()
+        self.parent_id = None if parent is None else parent.span_id
+        self.sampled = None if parent is None else parent.sampled
+        self.tracestate = "" if parent is None else parent.tracestate
+        self.session_id = session_id
+        self._intent = intent
+        self.template_name = template_name
+        self.template_version = template_version
+        self.spans = [] if spans is None else spans
+        self._schema_valid = schema_valid
+        self.hallucination_risk = hallucination_risk
+        self.hallucination_score: float | None = None
+        self.confusion_detected = confusion_detected
+        self.confusion_score: float | None = None
+        self.quality_score: float | None = None
+        self.error = ""
+        self.content: dict[str, str] = {}
+        self.entry: Mapping[str, object] | None = None
+        self.start = timer()
+        self._turn = [True]
+        self._before: tuple[TraceContext | None, PromptTrace | None] = (None, None)
+        self._live: LiveTrace | None = None
+
+    @property
+    def intent(self) -> str:
+        """What the request is about."""
+        return self._intent
+
+    @intent.setter
+    def intent(self, intent: str) -> None:
+        self._intent = intent
+        here = trace_in_force.get()
+        if here is not None and here.trace_id == self.trace_id:
+            trace_in_force.set(TraceContext(here.trace_id, here.span_id, intent))
+
+    @property
+    def schema_valid(self) -> bool:
+        """Whether the answer keeps to its schema, as far as that was looked at."""
+        return self._schema_valid is not False
+
+    @schema_valid.setter
+    def schema_valid(self, valid: bool) -> None:
+        self._schema_valid = bool(valid)
+
+    @property
+    def schema_checked(self) -> bool:
+        """Whether it was looked at."""
+        return self._schema_valid is not None
+
+    @property
+    def finished(self) -> bool:
+        """Whether its record is out; what happens from then on is not told."""
+        return not self._turn
+
+    def headers(self) -> dict[str, str]:
+        """The headers of an outgoing call: W3C's and X-Ray's, with the innermost open span as the parent."""
+        here = trace_in_force.get()
+        inner = here.span_id if here is not None and here.trace_id == self.trace_id else None
+        return RemoteContext(self.trace_id, inner or self.span_id, self.sampled, self.tracestate).headers()
+
+    def claim(self) -> bool:
+        """Whether the caller is the first to finish the trace; of several threads one is."""
+        try:
+            return self._turn.pop()
+        except IndexError:
+            return False
+
+    def __repr__(self) -> str:
+        return f"PromptTrace({self.trace_id!r}, intent={self._intent!r}, {len(self.spans)} spans)"
+
+
+trace_now: ContextVar[PromptTrace | None] = ContextVar("kenshin_prompt_trace", default=None)
+"""The trace that the request is in, for code that it was not handed to."""
+
+
+def current_trace() -> PromptTrace | None:
+    """The trace that this thread's or task's request is in; None where there is none, or it is finished."""
+    trace = trace_now.get()
+    return None if trace is None or trace.finished else trace

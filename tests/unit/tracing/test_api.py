@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import kenshin
+from kenshin.current import use
+from kenshin.runtime import Runtime
+from kenshin.settings import Settings
+from kenshin.signals.memory import MemorySink
+from kenshin.signals.recorder import Recorder
+from kenshin.tracing.pipeline import TracePipeline
+
+AT = datetime(2026, 11, 5, 18, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[Runtime]:
+    settings = Settings.from_env({"KENSHIN_HOME": str(tmp_path), "KENSHIN_SIGNALS": "memory:"})
+    made = Runtime(settings, clock=lambda: AT)
+    with use(made):
+        yield made
+    made.close()
+
+
+def test_without_arguments_it_records_where_the_runtime_does(runtime):
+    pipeline = kenshin.PromptObservabilityPipeline()
+    trace = pipeline.start_trace(
+        session_id="sess-1", intent="faq", template_name="faq_v1", template_version="1.0"
+    )
+    with pipeline.span(trace, "intent_classification") as s:
+        s.metadata["confidence"] = 0.92
+    trace.schema_valid = True
+    line = pipeline.finish_trace(trace)
+    runtime.recorder.flush()
+    (sink,) = runtime.recorder.sinks
+    (record,) = sink.records
+    assert record.log_fields() == line
+    assert record.at == AT
+
+
+def test_a_recorder_and_a_clock_of_ones_own():
+    sink = MemorySink()
+    recorder = Recorder([sink], synchronous=True)
+    pipeline = kenshin.PromptObservabilityPipeline(recorder=recorder, clock=lambda: AT)
+    with pipeline.trace("s"):
+        pass
+    assert [record.at for record in sink.records] == [AT]
+    recorder.close()
+
+
+def test_the_public_names():
+    assert issubclass(kenshin.PromptObservabilityPipeline, TracePipeline)
+    assert kenshin.Span("a").name == "a"
+    assert kenshin.PromptTrace(session_id="s").session_id == "s"
+    import kenshin.tracing as tracing
+
+    for name in tracing.__all__:
+        assert getattr(tracing, name).__module__.startswith("kenshin.tracing")
+    assert set(tracing.__all__) <= set(dir(tracing))
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = tracing.nonsense
+
+
+def test_settings_that_cannot_be_read_do_not_break_the_request(monkeypatch):
+    monkeypatch.setattr("kenshin.current._current", None)
+    monkeypatch.setenv("KENSHIN_SIGNALS", "nowhere:")
+    pipeline = kenshin.PromptObservabilityPipeline()
+    with pipeline.trace("s") as trace, pipeline.span(trace, "a"):
+        pass
+    assert pipeline.stats().failures > 0
