@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kenshin.budget import BudgetPolicy, check_budget, fit_budget
+from kenshin.budget import BudgetPolicy, fit_budget
 from kenshin.experiments import ScoreWeights, get_assignment, record_observation, score_response
 from kenshin.tracing import confusion_detected, hallucination_risk, validate_response
 from orchestrator import prompts
@@ -18,6 +19,7 @@ from orchestrator.unfolding import Unfolding
 
 if TYPE_CHECKING:
     from kenshin.health import BedrockClientWrapper
+    from kenshin.health.breakers import Breakers
     from kenshin.signals.calls import BedrockHealthMetrics
     from kenshin.tracing import PromptObservabilityPipeline, PromptTrace
     from orchestrator.intents import Classifier
@@ -34,7 +36,8 @@ class ChatService:
 
     Args:
         settings: of the service.
-        bedrock: Kenshin's wrapper around boto3's client, with the breakers.
+        bedrock: Kenshin's wrapper around boto3's client.
+        breakers: the ones that it asks.
         retriever: of passages.
         classifier: of intents.
         pipeline: of traces.
@@ -43,6 +46,7 @@ class ChatService:
 
     settings: ChatSettings
     bedrock: BedrockClientWrapper
+    breakers: Breakers
     retriever: Retriever
     classifier: Classifier
     pipeline: PromptObservabilityPipeline
@@ -207,43 +211,47 @@ def _assembled(
         "user_message": user_message,
         "model_id": service.settings.model,
     }
-    policy = BudgetPolicy(output_reserve=template.max_tokens)
-    found = check_budget(**parts, policy=policy)
-    prompt = _Prompt(template, passages, user_message, history, context)
-    fitted: dict[str, object] = {"action": "none", "saved_tokens": 0}
-    if found.status != "normal":
-        fit = fit_budget(**parts, policy=policy)
-        prompt.history, prompt.context = fit.conversation_history, fit.rag_context  # type: ignore[assignment]
-        fitted = {"action": fit.action, "saved_tokens": fit.saved_tokens}
-        found = fit.after
-    prompt.budget = {
-        "status": found.status,
-        "total_tokens": found.total_tokens,
-        "budget_limit": found.budget_limit,
-        "utilization_pct": found.utilization_pct,
-        "upper_pct": found.upper_pct,
-        **fitted,
+    policy = BudgetPolicy(
+        output_reserve=template.max_tokens, practical_ratio=service.settings.practical_ratio
+    )
+    fitted = fit_budget(**parts, policy=policy)
+    after = fitted.after
+    budget = {
+        "status": fitted.before.status,
+        "action": fitted.action,
+        "saved_tokens": fitted.saved_tokens,
+        "total_tokens": after.total_tokens,
+        "budget_limit": after.budget_limit,
+        "utilization_pct": after.utilization_pct,
+        "upper_pct": after.upper_pct,
     }
-    return prompt
+    return _Prompt(
+        template=template,
+        passages=passages,
+        question=user_message,
+        history=fitted.conversation_history,  # type: ignore[arg-type]
+        context=fitted.rag_context,  # type: ignore[arg-type]
+        budget=budget,
+    )
 
 
 def _asked(service: ChatService, prompt: _Prompt, intent: str, say: Callable[[str], object] | None) -> str:
     """What the model says, through wrapper and breaker."""
     settings = service.settings
-    asking = service.bedrock.with_options(
-        intent=intent, deadline=settings.deadline_s, fallbacks=settings.fallbacks
-    )
+    asking = service.bedrock.with_options(intent=intent)
     request = prompt.request(settings.model)
     if say is None:
         answer = asking.converse(**request)
         blocks = answer["output"]["message"]["content"]
         return "".join(block.get("text", "") for block in blocks)
     unfolding, parts = Unfolding(), []
-    for event in asking.converse_stream(**request)["stream"]:
-        if piece := event.get("contentBlockDelta", {}).get("delta", {}).get("text"):
-            parts.append(piece)
-            if readable := unfolding.feed(piece):
-                say(readable)
+    # Closed in any case: a listener who hangs up is told as a cancelled call, at once.
+    with closing(asking.converse_stream(**request)["stream"]) as stream:
+        for event in stream:
+            if piece := event.get("contentBlockDelta", {}).get("delta", {}).get("text"):
+                parts.append(piece)
+                if readable := unfolding.feed(piece):
+                    say(readable)
     return "".join(parts)
 
 

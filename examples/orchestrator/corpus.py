@@ -13,6 +13,9 @@ from kenshin.errors import InvalidInput
 from kenshin.runtime import Runtime
 from kenshin.samples.operations import load_operations
 
+LONGEST = 300
+"""Characters of a document: short ones are embedded in a tenth of a second."""
+
 SPEC = Path(__file__).resolve().parents[2] / "include" / "corpora" / "operations.json"
 
 
@@ -24,7 +27,12 @@ def load_corpus(runtime: Runtime, count: int) -> int:
         KenshinError: the sample cannot be made.
     """
     spec: dict[str, Any] = json.loads(SPEC.read_text(encoding="utf-8"))
-    spec |= {"count": count, "long": {**spec["long"], "count": 0}, "damage": {"days": 1, "parts": []}}
+    spec |= {
+        "count": count,
+        "long": {**spec["long"], "count": 0},
+        "characters": {"least": 100, "most": LONGEST},
+        "damage": {"days": 1, "parts": []},
+    }
     index = runtime.index()
     if not isinstance(index, Loadable):
         raise InvalidInput(

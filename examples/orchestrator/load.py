@@ -20,7 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from orchestrator.outcomes import Outcome
-from orchestrator.texts import conversation
+from orchestrator.texts import again, conversation
 
 PATIENCE_S = 60.0
 
@@ -75,10 +75,11 @@ class Load:
         self._began = time.monotonic()
 
     async def warm_up(self) -> None:
-        """Ask every question once, one after the other, so that none has to be embedded under load."""
+        """Say everything once, one after the other, so that nothing has to be embedded under load."""
         async with self._client() as client:
-            for number, (question, _) in enumerate(self._pool):
-                await self._over_http(client, f"warm-{self._plan.seed}-{number}", question)
+            for number, (question, language) in enumerate(self._pool):
+                for said in (question, again(question, language)):
+                    await self._over_http(client, f"warm-{self._plan.seed}-{number}", said)
 
     async def run(self) -> None:
         """All arrivals, and then the answers that are still on their way."""

@@ -34,8 +34,14 @@ from orchestrator.settings import ChatSettings
 from orchestrator.texts import questions
 
 STATES = {0: "closed", 1: "half open", 2: "open"}
-SERVICE = {"ORCHESTRATOR_READ_TIMEOUT_S": "1.5", "ORCHESTRATOR_DEADLINE_S": "6", "ORCHESTRATOR_OPEN_S": "3"}
-"""Short times, so that a minute shows it all."""
+SERVICE = {
+    "ORCHESTRATOR_READ_TIMEOUT_S": "1.5",
+    "ORCHESTRATOR_DEADLINE_S": "6",
+    "ORCHESTRATOR_WINDOW_S": "5",
+    "ORCHESTRATOR_OPEN_S": "3",
+    "ORCHESTRATOR_PRACTICAL_RATIO": "0.012",
+}
+"""Short times and a small budget, so that a minute shows it all."""
 
 SETTLED_S = 20.0
 
@@ -46,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=50.0, help="requests a second")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--questions", type=int, default=80, help="different questions in all conversations")
-    parser.add_argument("--documents", type=int, default=60, help="in the index of a run of its own")
+    parser.add_argument("--questions", type=int, default=40, help="different questions in all conversations")
+    parser.add_argument("--documents", type=int, default=40, help="in the index of a run of its own")
     parser.add_argument("--port", type=int, default=8091, help="of the service that the run starts")
     parser.add_argument("--calm", action="store_true", help="inject no faults")
     parser.add_argument("--url", help="of a service that runs already; then nothing is injected or compared")
@@ -77,7 +83,7 @@ def _own_run(said: Any, plan: Plan, pool: Sequence[tuple[str, str]]) -> int:
         told = httpx.put(f"{chat.bedrock_url}/_peer/faults", json={"faults": faults, "seed": plan.seed})
         told.raise_for_status()
         print(
-            f"{len(load.outcomes)} questions asked to warm up; {plan.rate:g}/s for {plan.seconds:g} s …",
+            f"{len(load.outcomes)} requests to warm up; {plan.rate:g}/s for {plan.seconds:g} s …",
             flush=True,
         )
         began = time.time()

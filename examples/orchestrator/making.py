@@ -18,6 +18,8 @@ from kenshin.errors import Conflict
 from kenshin.experiments import prime
 from kenshin.experiments.api import create_experiment
 from kenshin.health import BedrockClientWrapper, BreakerPolicy
+from kenshin.health.api import own_breakers
+from kenshin.health.breakers import Breakers
 from kenshin.tracing import PromptObservabilityPipeline
 from orchestrator.calls import remember
 from orchestrator.chat import ChatService
@@ -44,9 +46,11 @@ def make_service(settings: ChatSettings | None = None) -> ChatService:
     retriever = Retriever.of(runtime.index(), CachedEmbedder(runtime.embedder, runtime.embeddings))
     retriever.find("warm up", 1)
     logger.info("%d documents, experiment %s", len(retriever), chosen.experiment)
+    breakers = own_breakers(BreakerPolicy(window_size=chosen.window_s, open_s=chosen.open_s))
     return ChatService(
         settings=chosen,
-        bedrock=wrapped(bedrock_client(chosen), chosen),
+        bedrock=wrapped(bedrock_client(chosen), chosen, breakers),
+        breakers=breakers,
         retriever=retriever,
         classifier=classifier_of(chosen.classifier, chosen.region),
         pipeline=PromptObservabilityPipeline(),
@@ -75,12 +79,15 @@ def bedrock_client(settings: ChatSettings) -> Any:
     )
 
 
-def wrapped(client: Any, settings: ChatSettings) -> BedrockClientWrapper:
-    """Kenshin's wrapper around it."""
+def wrapped(client: Any, settings: ChatSettings, breakers: Breakers) -> BedrockClientWrapper:
+    """Kenshin's wrapper around it: one deadline for all tries and models, and another model where one fails."""
     return BedrockClientWrapper(
         client,
-        policy=BreakerPolicy(open_s=settings.open_s),
-        listeners=(*current().call_listeners, remember),
+        breakers=breakers,
+        listeners=(remember,),
+        deadline=settings.deadline_s,
+        fallbacks=settings.fallbacks,
+        fallback_on_fault=True,
     )
 
 

@@ -24,8 +24,8 @@ def schedule(seconds: float) -> Sequence[Mapping[str, Any]]:
     out, throttled = window(0.2, 0.4), window(0.65, 0.75)
     return [
         {"kind": "hang", "rate": 0.04, "model": PRIMARY, "delay_s": 30, **out},
-        error("ServiceUnavailableException", 0.5, model=PRIMARY, **out),
-        error("InternalServerException", 0.5, model=PRIMARY, **out),
+        error("ServiceUnavailableException", 0.7, model=PRIMARY, **out),
+        error("InternalServerException", 0.7, model=PRIMARY, **out),
         error("ThrottlingException", 0.7, model=PRIMARY, **throttled),
         error("ThrottlingException", 0.01),
         error("ServiceUnavailableException", 0.01),

@@ -13,6 +13,9 @@ from orchestrator.chat import ChatFailed
 
 logger = logging.getLogger(__name__)
 
+GONE = 499
+"""The status of a request whose client hung up: nobody reads it but the log."""
+
 MEDIA_TYPE = "application/problem+json"
 _UNAVAILABLE = "The model does not answer at the moment. Try again in a while."
 
@@ -55,6 +58,8 @@ def _told(cause: BaseException) -> tuple[int, str, str]:
     if isinstance(cause, KenshinError):
         return 500, "The service is not set up rightly", "Its log says more."
     names = {kind.__name__ for kind in type(cause).__mro__}
+    if "WebSocketDisconnect" in names:
+        return GONE, "The client hung up", ""
     if names & {"ReadTimeoutError", "ConnectTimeoutError"}:
         return 504, "The model took too long", _UNAVAILABLE
     if names & {"ClientError", "BotoCoreError", "HTTPError"}:

@@ -21,10 +21,12 @@ class ChatSettings:
         read_timeout_s: patience between two bytes of a model's answer, in seconds.
         deadline_s: patience with all models together, in seconds.
         retries: how often botocore tries a call again.
-        open_s: how long an open circuit breaker waits, in seconds.
+        window_s: over how many seconds a circuit breaker looks back.
+        open_s: how long an open one waits, in seconds.
         experiment: which prompt experiment chooses the template's version.
         classifier: ``keywords``, or ``sagemaker:<endpoint>``.
         passages: how many are retrieved.
+        practical_ratio: the share of the model's window that a prompt should keep to.
         threads: so many requests are worked on at once; one more is turned away.
     """
 
@@ -35,10 +37,12 @@ class ChatSettings:
     read_timeout_s: float = 20.0
     deadline_s: float = 30.0
     retries: int = 1
+    window_s: int = 30
     open_s: float = 15.0
     experiment: str = "chat-answer"
     classifier: str = "keywords"
     passages: int = 4
+    practical_ratio: float = 0.025
     threads: int = 64
 
     @classmethod

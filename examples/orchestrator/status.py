@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -58,10 +59,14 @@ def newest_drift() -> dict[str, object] | None:
 
 
 def breakers_of(service: ChatService) -> list[dict[str, object]]:
-    """The process's breakers: model, region, state and counts."""
-    raise NotImplementedError
+    """The breakers that this process has needed so far: model and region, state, counts."""
+    return [
+        {"name": each.name, "state": each.state, "resting": each.resting, "counts": each.counts}
+        for each in service.breakers.known()
+    ]
 
 
 def _figures(stats: Any) -> dict[str, object]:
-    names = getattr(type(stats), "__slots__", None) or stats.__dict__
-    return {name: getattr(stats, name) for name in names if not name.startswith("_")}
+    """A record of figures, JSON-ready."""
+    figures = {name: getattr(stats, name) for name in type(stats).__slots__}
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in figures.items()}

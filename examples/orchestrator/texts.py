@@ -16,7 +16,7 @@ from typing import Any
 from kenshin.samples.operations import Operation, operations
 
 SERVICES = ("cloudwatch", "dynamodb", "lambda", "logs", "s3", "sns", "sqs", "xray")
-SHORTEST, LONGEST = 120, 600
+SHORTEST, LONGEST = 100, 300
 
 _ENGLISH = (
     "What does {name} do?",
@@ -61,6 +61,11 @@ def questions(count: int, seed: int, japanese: float = 0.4) -> list[tuple[str, s
     return list(made.items())
 
 
+def again(question: str, language: str) -> str:
+    """The same question once more, by somebody who was not understood."""
+    return _AGAIN[language].format(question=question)
+
+
 def conversation(pool: Sequence[tuple[str, str]], random: Random, turns: int) -> Iterator[str]:
     """What one person says: questions in one language, now and then the same once more."""
     language = random.choice(pool)[1]
@@ -68,7 +73,7 @@ def conversation(pool: Sequence[tuple[str, str]], random: Random, turns: int) ->
     last = ""
     for _ in range(turns):
         if last and random.random() < 0.1:
-            yield _AGAIN[language].format(question=last)
+            yield again(last, language)
             continue
         last = random.choice(own)
         yield last
