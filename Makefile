@@ -19,7 +19,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 
 LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-package kenshin --no-annotate --no-header
-LOCK_EXTRAS := --extra demo --extra local --extra cli --extra aws
+LOCK_EXTRAS := --extra demo --extra chat --extra local --extra cli --extra aws
 TEST_ENV := mkdir -p var/tmp && TMPDIR=$(CURDIR)/var/tmp AIRFLOW_HOME=$(CURDIR)/var/test/airflow
 
 # $(call install,<environment>,<install -r: adds; sync: also removes>,<lock>)
@@ -44,6 +44,14 @@ demo: .venv/.runtime ## Run the real DAGs on real data; no AWS account, no conta
 .PHONY: up
 up: .venv/.runtime ## Start Airflow with Kenshin on this machine, on 127.0.0.1.
 	@$(BIN)/python examples/demo/up.py $(ARGS)
+
+.PHONY: chat
+chat: .venv/.runtime ## Start the example chat service and a stand-in for its model API, on 127.0.0.1.
+	@$(BIN)/python examples/demo/chat.py $(ARGS)
+
+.PHONY: chat-load
+chat-load: .venv/.runtime ## Load the example service for a minute, with faults, and compare its signals with the load's log.
+	@PYTHONPATH=examples:tests $(BIN)/python -m orchestrator.load $(ARGS)
 
 .PHONY: test
 test: .venv/.dev ## Run the tests, a live Airflow included (ARGS="-k drift" narrows them).

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kenshin.errors import KenshinError
 from local_airflow import ADMIN, CHECKOUT, VIEWER, LocalAirflow
+from local_chat import introduce, load_samples, local_chat
 
 PARSE_TIMEOUT_S = 30.0
 
@@ -22,16 +23,28 @@ def main() -> int:
         "--port", type=int, default=8080, help="preferred port; another free one if it is taken"
     )
     parser.add_argument("--home", type=Path, default=CHECKOUT / "var", help="folder of all state")
+    parser.add_argument(
+        "--chat", action="store_true", help="the example chat service too, over the same state"
+    )
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
     airflow = LocalAirflow(
         arguments.home / "airflow", kenshin_home=arguments.home, port=arguments.port, settings=_given()
     )
+    chat = local_chat(arguments.home) if arguments.chat else None
     try:
+        if chat is not None:
+            load_samples(arguments.home, _say)
+            chat.start()
         airflow.start(_say)
         _introduce(airflow)
+        if chat is not None:
+            introduce(chat, _say)
+        _say("Ctrl-C stops it.")
         while True:
             airflow.check()
+            if chat is not None:
+                chat.check()
             time.sleep(1)
     except KeyboardInterrupt:
         _say("\nStopping …")
@@ -40,6 +53,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     finally:
+        if chat is not None:
+            chat.stop()
         airflow.stop()
 
 
@@ -63,7 +78,6 @@ def _introduce(airflow: LocalAirflow) -> None:
         _say(f"  cannot be imported: {problem}")
     for user, role in ((ADMIN, "may do everything"), (VIEWER, "may look")):
         _say(f"  {user:6} {airflow.passwords[user]}   ({role})")
-    _say("Ctrl-C stops it.")
 
 
 def _say(text: str) -> None:

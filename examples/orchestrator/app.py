@@ -176,13 +176,11 @@ def _busy() -> dict[str, object]:
     return problems.problem(503, "The service is busy", "Try again in a while.", calls=[])
 
 
-async def _malformed(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
+async def _malformed(request: Request, error: RequestValidationError) -> JSONResponse:
     return problems.response(problems.invalid(error.errors()))
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
+async def _http(request: Request, error: HTTPException) -> JSONResponse:
     return problems.response(problems.problem(error.status_code, str(error.detail)))
 
 

@@ -14,7 +14,17 @@ from orchestrator.outcomes import REFUSED, Outcome, counted, share
 Rows = Sequence[tuple[str, int, int]]
 """What is counted, in the generator's log, and beside it."""
 
-_MEASURED = ("InvocationCount", "SuccessCount", "ThrottleCount", "ErrorCount", "RetryCount", "InputTokens", "OutputTokens")  # fmt: skip
+_MEASURED = frozenset(
+    [
+        "InvocationCount",
+        "SuccessCount",
+        "ThrottleCount",
+        "ErrorCount",
+        "RetryCount",
+        "InputTokens",
+        "OutputTokens",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,7 @@ class LocalChat:
             BackendUnavailable: one of them ended, or the service does not answer in time.
         """
         stand_in = self._launch(["peers.bedrock", *self._stand_in_arguments], {}, stdout=subprocess.PIPE)
-        assert stand_in.stdout is not None
-        self.bedrock_url = stand_in.stdout.readline().strip()
+        self.bedrock_url = stand_in.stdout.readline().strip() if stand_in.stdout else ""
         if not self.bedrock_url:
             raise _dead("the stand-in for the model API", stand_in.wait())
         service = {

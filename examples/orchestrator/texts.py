@@ -1,4 +1,4 @@
-"""What the load generator says: questions about AWS operations in English and Japanese, from texts of installed packages.
+"""What the load generator says: questions about AWS operations in English and Japanese, from installed packages.
 
 English comes from botocore's documentation of the operations (Apache-2.0), Japanese from the translations of Airflow's
 page (Apache-2.0) and from question forms around the operations' names. Everything is chosen by a seed.

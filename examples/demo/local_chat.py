@@ -1,0 +1,52 @@
+"""The example chat service on this machine, for `make chat` and `make up ARGS=--chat`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from kenshin.errors import BackendUnavailable
+from local_processes import free_port
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.append(str(CHECKOUT / "examples"))
+
+from orchestrator.local import LocalChat  # noqa: E402
+
+PORT = 8090
+
+
+def local_chat(home: Path, *, port: int = PORT) -> LocalChat:
+    """The service and its stand-in over a folder of state, not yet started; another port where that one is taken."""
+    return LocalChat(home, free_port(port))
+
+
+def load_samples(home: Path, say: Callable[[str], None]) -> None:
+    """Load the sample data, unless there is an index already.
+
+    Raises:
+        BackendUnavailable: they could not be loaded.
+    """
+    if (home / "index.db").exists():
+        return
+    say("Loading the sample data: 420 documents are embedded, which takes a minute …")
+    command = [str(Path(sys.executable).with_name("kenshin")), "demo", "load"]
+    environment = {**os.environ, "KENSHIN_HOME": str(home)}
+    done = subprocess.run(command, env=environment, cwd=CHECKOUT, stdout=subprocess.DEVNULL)
+    if done.returncode != 0:
+        raise BackendUnavailable(
+            value="kenshin demo load",
+            reason=f"it ended with code {done.returncode}",
+            mend="What it printed says why.",
+        )
+
+
+def introduce(chat: LocalChat, say: Callable[[str], None]) -> None:
+    """Say where it is, and how to ask it."""
+    say(f"\nThe chat service answers at {chat.url} (a stand-in plays the model, at {chat.bedrock_url})")
+    body = '{"session_id": "me", "message": "How long do log groups keep events?"}'
+    say(f"  curl -s {chat.url}/chat -H 'Content-Type: application/json' -d '{body}'")
+    say(f"  curl -s {chat.url}/health")
