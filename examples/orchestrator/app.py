@@ -68,11 +68,14 @@ class Desk:
         self._pool.shutdown()
 
 
-def create_app(make: Callable[[], ChatService] = make_service) -> FastAPI:
+def create_app(
+    make: Callable[[], ChatService] = make_service, close: Callable[[], None] = close_service
+) -> FastAPI:
     """The application.
 
     Args:
         make: makes what requests need, once the server starts.
+        close: lets go of it, once the server has ended.
     """
 
     @asynccontextmanager
@@ -81,7 +84,7 @@ def create_app(make: Callable[[], ChatService] = make_service) -> FastAPI:
         app.state.desk = Desk(service)
         yield
         await asyncio.to_thread(app.state.desk.close)
-        await asyncio.to_thread(close_service)
+        await asyncio.to_thread(close)
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(BodyLimit, most=LARGEST_BODY)
