@@ -17,7 +17,7 @@ GONE = 499
 """The status of a request whose client hung up: nobody reads it but the log."""
 
 MEDIA_TYPE = "application/problem+json"
-_UNAVAILABLE = "The model does not answer at the moment. Try again in a while."
+_LATER = "Try again in a while."
 
 
 def problem(status: int, title: str, detail: str = "", **more: object) -> dict[str, object]:
@@ -50,9 +50,9 @@ def invalid(errors: Sequence[Mapping[str, Any]]) -> dict[str, object]:
 
 def _told(cause: BaseException) -> tuple[int, str, str]:
     if isinstance(cause, CircuitOpen):
-        return 503, "The model is out of service", _UNAVAILABLE
+        return 503, "The model is out of service", _LATER
     if isinstance(cause, DeadlineExceeded):
-        return 504, "The model took too long", _UNAVAILABLE
+        return 504, "The model took too long", _LATER
     if isinstance(cause, ContextBudgetExceeded):
         return 413, "The conversation is too long", "Begin a new one, or ask a shorter question."
     if isinstance(cause, KenshinError):
@@ -61,7 +61,7 @@ def _told(cause: BaseException) -> tuple[int, str, str]:
     if "WebSocketDisconnect" in names:
         return GONE, "The client hung up", ""
     if names & {"ReadTimeoutError", "ConnectTimeoutError"}:
-        return 504, "The model took too long", _UNAVAILABLE
+        return 504, "The model took too long", _LATER
     if names & {"ClientError", "BotoCoreError", "HTTPError"}:
-        return 503, "The model failed", _UNAVAILABLE
+        return 503, "The model failed", _LATER
     return 500, "The service failed", "Its log says more."

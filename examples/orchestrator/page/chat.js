@@ -52,7 +52,7 @@ function finish(frame) {
   seen(list, "exchange", frame.quality.confusion_detected ? "confused" : "", "warn");
   seen(list, "sources", frame.sources.join(", "));
   seen(list, "time", Math.round(frame.elapsed_ms) + " ms, " + Math.round(frame.model_ms) + " in the model");
-  seen(list, "trace", frame.trace_id.slice(0, 8));
+  seen(list, "trace", frame.trace_id.slice(-12));
   card.append(list);
   done();
 }
