@@ -46,7 +46,7 @@ def outcome(
 
 CALLS = [
     call("a" * 32),
-    call("b" * 32, status="error", error_code="InternalServerException", retry_count=1, **NOTHING, circuit_state="open"),
+    call("b" * 32, status="error", error_code="InternalServerException", retry_count=1, circuit_state="open", **NOTHING),
     call("b" * 32, request_id="r-c"),
     call("c" * 32, status="throttled", error_code="ThrottlingException", **NOTHING),
 ]  # fmt: skip
