@@ -229,8 +229,8 @@ def _assembled(
         template=template,
         passages=passages,
         question=user_message,
-        history=fitted.conversation_history,  # type: ignore[arg-type]
-        context=fitted.rag_context,  # type: ignore[arg-type]
+        history=fitted.conversation_history,
+        context=fitted.rag_context,
         budget=budget,
     )
 

@@ -54,11 +54,12 @@ class ChatSettings:
         """
         env = os.environ if environ is None else environ
         made: dict[str, object] = {}
+        defaults = cls()
         for name in cls.__slots__:
             said = env.get(PREFIX + name.upper())
             if not said:
                 continue
-            default = cls.__dataclass_fields__[name].default
+            default = getattr(defaults, name)
             try:
                 if isinstance(default, tuple):
                     made[name] = tuple(part.strip() for part in said.split(",") if part.strip())

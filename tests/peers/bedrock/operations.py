@@ -271,10 +271,10 @@ def _stream(
     yield "messageStart", {"role": "assistant"}
     for index, block in enumerate(content):
         if "text" in block:
-            deltas = [{"text": piece} for piece in chunks(block["text"])]
+            deltas: list[dict[str, Any]] = [{"text": piece} for piece in chunks(block["text"])]
         else:
             use = block["toolUse"]
-            start = {"toolUse": {"toolUseId": use["toolUseId"], "name": use["name"]}}
+            start: dict[str, Any] = {"toolUse": {"toolUseId": use["toolUseId"], "name": use["name"]}}
             yield "contentBlockStart", {"start": start, "contentBlockIndex": index}
             deltas = [{"toolUse": {"input": piece}} for piece in chunks(json.dumps(use["input"]))]
         for delta in deltas:

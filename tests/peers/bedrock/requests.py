@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -83,7 +83,7 @@ class Request(BaseHTTPRequestHandler):
         )
         try:
             self._authorised()
-            said = peer.service.parse(route, self.headers, body)
+            said = peer.service.parse(route, _lower(self.headers.items()), body)
             streams = route.operation.has_event_stream_output
             fault = peer.faults.draw(name, model_id, streams=streams)
             if fault is not None and not self._struck(fault, entry):
@@ -172,15 +172,15 @@ class Request(BaseHTTPRequestHandler):
             self.send_header(name, text)
         self.end_headers()
         peer.wait(peer.pace.first_s)
-        broken = fault is not None and fault.kind in {"broken_stream", "stream_error"}
+        broken = fault if fault is not None and fault.kind in {"broken_stream", "stream_error"} else None
         for number, frame in enumerate(self._frames(route, answer, entry)):
-            if broken and number >= fault.after_events:
-                self._break(route, fault, frame, entry)
+            if broken is not None and number >= broken.after_events:
+                self._break(route, broken, frame, entry)
                 return
             self._chunk(frame)
             peer.wait(peer.pace.token_s * EVENTS_BETWEEN)
-        if broken:
-            self._break(route, fault, eventstream.event("metadata", {}), entry)
+        if broken is not None:
+            self._break(route, broken, eventstream.event("metadata", {}), entry)
             return
         entry.elapsed_ms, entry.complete = peer.journal.elapsed_ms(entry), True
         self.wfile.write(b"0\r\n\r\n")
@@ -269,6 +269,10 @@ class Request(BaseHTTPRequestHandler):
         )
         if not signed and not said.startswith("Bearer "):
             raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token")
+
+
+def _lower(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {name.lower(): text for name, text in headers}
 
 
 def _attempt(header: str) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from socketserver import TCPServer, ThreadingMixIn
 from types import TracebackType
+from typing import Any
 
 from peers.bedrock.faults import Fault, FaultPlan
 from peers.bedrock.journal import Entry, Journal
@@ -39,19 +40,19 @@ class _Server(ThreadingMixIn, TCPServer):
         self._guard = threading.Lock()
         super().__init__(("127.0.0.1", port), handler)
 
-    def process_request(self, request: socket.socket, client_address: object) -> None:
+    def process_request(self, request: Any, client_address: Any) -> None:
         """Remember a connection before its thread begins."""
         with self._guard:
             self._open.add(request)
         super().process_request(request, client_address)
 
-    def shutdown_request(self, request: socket.socket) -> None:
+    def shutdown_request(self, request: Any) -> None:
         """Forget a connection."""
         with self._guard:
             self._open.discard(request)
         super().shutdown_request(request)
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is no error."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)

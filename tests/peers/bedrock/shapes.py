@@ -81,7 +81,7 @@ class Service:
 
         Args:
             route: where it goes.
-            headers: found whatever the case of their names.
+            headers: by name in lower case.
             body: as it came.
 
         Raises:
@@ -99,7 +99,7 @@ class Service:
             if location == "uri":
                 made[name] = route.uri[wire]
             elif location == "header":
-                if (value := headers.get(wire)) is not None:
+                if (value := headers.get(wire.lower())) is not None:
                     made[name] = value
             elif name == payload:
                 made[name] = body
@@ -154,7 +154,7 @@ class Service:
         output = operation.output_shape
         for name, member in output.members[output.serialization["payload"]].members.items():
             if member.name == code:
-                return name
+                return str(name)
         raise KeyError(f"no stream of {operation.name} carries {code}")
 
 
