@@ -37,7 +37,14 @@ if TYPE_CHECKING:
         get_prompt_version,
         record_observation,
     )
-    from kenshin.tracing import PromptObservabilityPipeline, PromptTrace, Span
+    from kenshin.tracing import (
+        PromptObservabilityPipeline,
+        PromptTrace,
+        Span,
+        confusion_detected,
+        hallucination_risk,
+        validate_response,
+    )
 
 __all__ = [
     "ABObservation",
@@ -55,12 +62,15 @@ __all__ = [
     "assign_group",
     "check_budget",
     "check_drift",
+    "confusion_detected",
     "cosine_distance",
     "cosine_distances",
     "estimate_tokens",
     "get_prompt_version",
+    "hallucination_risk",
     "observe_usage",
     "record_observation",
+    "validate_response",
 ]
 
 _HOMES = {
@@ -89,7 +99,17 @@ _HOMES = {
         ],
         "kenshin.experiments",
     ),
-    **dict.fromkeys(["PromptObservabilityPipeline", "PromptTrace", "Span"], "kenshin.tracing"),
+    **dict.fromkeys(
+        [
+            "PromptObservabilityPipeline",
+            "PromptTrace",
+            "Span",
+            "confusion_detected",
+            "hallucination_risk",
+            "validate_response",
+        ],
+        "kenshin.tracing",
+    ),
 }
 
 
