@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -14,7 +13,7 @@ from kenshin.experiments import ScoreWeights, get_assignment, record_observation
 from kenshin.tracing import confusion_detected, hallucination_risk, validate_response
 from orchestrator import prompts
 from orchestrator.calls import collected, told
-from orchestrator.sessions import Sessions
+from orchestrator.sessions import Sessions, message
 from orchestrator.unfolding import Unfolding
 
 if TYPE_CHECKING:
@@ -260,13 +259,11 @@ def _judged(
 ) -> tuple[str, Sequence[str], Mapping[str, object], dict[str, float]]:
     """Hold the answer against its schema and its passages: text, sources, what was found, and the score's parts."""
     valid = validate_response(said, prompts.SCHEMA, trace=trace)
-    text, sources = said, []
-    if valid:
-        body = json.loads(said)
-        text, sources = body["answer"], body["sources"]
+    text, sources = (valid.value["answer"], valid.value["sources"]) if valid else (said, [])
     context = [passage.text for passage in prompt.passages]
     risk = hallucination_risk(text, context, trace=trace)
-    confusion = confusion_detected(prompt.question, text, history=_texts(prompt.history), trace=trace)
+    asked = message("user", prompt.question)
+    confusion = confusion_detected([*prompt.history, asked], text, trace=trace)
     score = score_response(text, context=context, schema_valid=bool(valid), weights=WEIGHTS)
     trace.quality_score = score.score
     quality = {
@@ -276,10 +273,6 @@ def _judged(
         "score": score.score,
     }
     return text, sources, quality, dict(score.metrics)
-
-
-def _texts(history: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [block["text"] for said in history for block in said["content"] if "text" in block]
 
 
 def _spent(calls: Sequence[BedrockHealthMetrics]) -> dict[str, float]:

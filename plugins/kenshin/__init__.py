@@ -48,7 +48,14 @@ if TYPE_CHECKING:
         emit_health_metrics,
         instrument,
     )
-    from kenshin.tracing import PromptObservabilityPipeline, PromptTrace, Span
+    from kenshin.tracing import (
+        PromptObservabilityPipeline,
+        PromptTrace,
+        Span,
+        confusion_detected,
+        hallucination_risk,
+        validate_response,
+    )
 
 __all__ = [
     "ABObservation",
@@ -72,14 +79,17 @@ __all__ = [
     "assign_group",
     "check_budget",
     "check_drift",
+    "confusion_detected",
     "cosine_distance",
     "cosine_distances",
     "emit_health_metrics",
     "estimate_tokens",
     "get_prompt_version",
+    "hallucination_risk",
     "instrument",
     "observe_usage",
     "record_observation",
+    "validate_response",
 ]
 
 _HOMES = {
@@ -121,7 +131,17 @@ _HOMES = {
         ],
         "kenshin.health",
     ),
-    **dict.fromkeys(["PromptObservabilityPipeline", "PromptTrace", "Span"], "kenshin.tracing"),
+    **dict.fromkeys(
+        [
+            "PromptObservabilityPipeline",
+            "PromptTrace",
+            "Span",
+            "confusion_detected",
+            "hallucination_risk",
+            "validate_response",
+        ],
+        "kenshin.tracing",
+    ),
 }
 
 

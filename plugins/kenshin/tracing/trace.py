@@ -168,3 +168,20 @@ def current_trace() -> PromptTrace | None:
     """The trace that this thread's or task's request is in; None where there is none, or it is finished."""
     trace = trace_now.get()
     return None if trace is None or trace.finished else trace
+
+
+def put_back(before: TraceContext | None, trace: PromptTrace | None) -> None:
+    """Put in force what was so before, with the intent that its trace has by now.
+
+    Args:
+        before: what was in force.
+        trace: the one that it may be of.
+    """
+    if (
+        before is not None
+        and trace is not None
+        and before.trace_id == trace.trace_id
+        and before.intent != trace._intent
+    ):
+        before = TraceContext(before.trace_id, before.span_id, trace._intent)
+    trace_in_force.set(before)
