@@ -19,8 +19,8 @@ LONGEST = 300
 SPEC = Path(__file__).resolve().parents[2] / "include" / "corpora" / "operations.json"
 
 
-def load_corpus(runtime: Runtime, count: int) -> int:
-    """Embed so many of the sample's documents, all of them soundly, into the runtime's index; answers how many.
+def load_corpus(runtime: Runtime, count: int) -> list[str]:
+    """Embed so many of the sample's documents, all of them soundly, into the runtime's index; answers their ids.
 
     Raises:
         InvalidInput: the index takes no documents.
@@ -41,4 +41,6 @@ def load_corpus(runtime: Runtime, count: int) -> int:
     embedder = CachedEmbedder(runtime.embedder, runtime.embeddings)
     zone = runtime.settings.zone
     yesterday = runtime.clock().astimezone(zone).date() - timedelta(days=1)
-    return index.add(list(load_operations(spec, embedder, embedder, last_day=yesterday, zone=zone)))
+    documents = list(load_operations(spec, embedder, embedder, last_day=yesterday, zone=zone))
+    index.add(documents)
+    return [each.doc_id for each in documents]

@@ -60,21 +60,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, default=CHECKOUT / "var" / "chat-load", help="made anew")
     said = parser.parse_args(arguments)
     plan = Plan(rate=said.rate, seconds=said.seconds, seed=said.seed)
-    pool = questions(said.questions, said.seed)
     if said.url:
-        load = Load(said.url, pool, plan)
+        load = Load(said.url, questions(said.questions, said.seed), plan)
         asyncio.run(_loaded(load))
         _print_outcomes(load.outcomes)
         return 0
-    return _own_run(said, plan, pool)
+    return _own_run(said, plan)
 
 
-def _own_run(said: Any, plan: Plan, pool: Sequence[tuple[str, str]]) -> int:
+def _own_run(said: Any, plan: Plan) -> int:
     shutil.rmtree(said.home, ignore_errors=True)
     runtime = Runtime(Settings.from_env({"KENSHIN_HOME": str(said.home)}))
     with use(runtime):
-        print(f"{load_corpus(runtime, said.documents)} documents in {said.home}", flush=True)
+        known = load_corpus(runtime, said.documents)
     runtime.close()
+    print(f"{len(known)} documents in {said.home}", flush=True)
+    pool = questions(said.questions, said.seed, known=known)
     log = said.home / "service.log"
     with LocalChat(said.home, said.port, settings=SERVICE, log=log) as chat:
         load = Load(chat.url, pool, plan)

@@ -7,7 +7,7 @@ page (Apache-2.0) and from question forms around the operations' names. Everythi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
@@ -35,20 +35,23 @@ _JAPANESE = (
 _AGAIN = {"en": "That is not what I meant. {question}", "ja": "そういう意味ではありません。{question}"}
 
 
-def questions(count: int, seed: int, japanese: float = 0.4) -> list[tuple[str, str]]:
+def questions(
+    count: int, seed: int, *, japanese: float = 0.4, known: Collection[str] | None = None
+) -> list[tuple[str, str]]:
     """Different questions, each with its language.
 
     Args:
         count: how many.
         seed: chooses them.
         japanese: the share in Japanese.
+        known: ids of documents, ``service.Operation``; None: all of some services.
     """
     random = Random(seed)  # noqa: S311
-    known = sorted(_described(), key=lambda each: each.doc_id)
+    subjects = sorted(_described(known), key=lambda each: each.doc_id)
     messages = sorted(_messages())
     made: dict[str, str] = {}
     while len(made) < count:
-        operation = random.choice(known)
+        operation = random.choice(subjects)
         service, _, name = operation.doc_id.partition(".")
         language = "ja" if random.random() < japanese else "en"
         form = random.choice(_JAPANESE if language == "ja" else _ENGLISH)
@@ -79,9 +82,10 @@ def conversation(pool: Sequence[tuple[str, str]], random: Random, turns: int) ->
         yield last
 
 
-def _described() -> Iterator[Operation]:
-    for operation in operations(SERVICES):
-        if SHORTEST <= len(operation.text) <= LONGEST:
+def _described(known: Collection[str] | None) -> Iterator[Operation]:
+    services = SERVICES if known is None else sorted({doc_id.partition(".")[0] for doc_id in known})
+    for operation in operations(services):
+        if SHORTEST <= len(operation.text) <= LONGEST and (known is None or operation.doc_id in known):
             yield operation
 
 

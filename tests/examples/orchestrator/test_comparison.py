@@ -18,7 +18,8 @@ from orchestrator.calls import told
 from orchestrator.comparison import added_time, beside_journal, beside_signals, own_time, signals_of
 from orchestrator.outcomes import Outcome, counted, share
 
-NOTHING = {"input_tokens": 0, "output_tokens": 0}
+FAILED = "InternalServerException"
+NOTHING: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0}
 MODEL = "anthropic.claude-3-5-sonnet-20241022-v2:0"
 
 
@@ -46,7 +47,7 @@ def outcome(
 
 CALLS = [
     call("a" * 32),
-    call("b" * 32, status="error", error_code="InternalServerException", retry_count=1, circuit_state="open", **NOTHING),
+    call("b" * 32, **NOTHING, status="error", error_code=FAILED, retry_count=1, circuit_state="open"),
     call("b" * 32, request_id="r-c"),
     call("c" * 32, status="throttled", error_code="ThrottlingException", **NOTHING),
 ]  # fmt: skip

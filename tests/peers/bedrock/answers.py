@@ -17,7 +17,12 @@ from peers.bedrock.prompts import Prompt, Tool
 
 _PASSAGE = re.compile(r'<passage(?:\s+id="([^"]*)")?[^>]*>(.*?)</passage>', re.DOTALL)
 _SENTENCE = re.compile(r"[^.!?。！？\n]+(?:[.!?](?=\s|$)|[。！？]|$)?")
-_WORD = re.compile(r"[a-z0-9]{2,}|[^\W\x00-\x7f]")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\x00-\x7f]")
+_COMMON = frozenset(
+    _WORD.findall(
+        "a an and are as at be by can do does for from how i in is it of on or that the this to what you"
+    )
+)
 _JAPANESE = re.compile(r"[\u3040-\u30ff]")
 
 UNSURE = "I am not sure what you are asking about. Could you say more?"
@@ -76,12 +81,12 @@ class ChatAnswers:
     def _quote(self, prompt: Prompt) -> tuple[str, tuple[str, ...]]:
         question = prompt.question
         passages = [(name or "", text) for name, text in _PASSAGE.findall(f"{prompt.system}\n{question}")]
-        asked = set(_WORD.findall(_PASSAGE.sub(" ", question).lower()))
+        asked = _words(_PASSAGE.sub(" ", question))
         passages = passages or [("", prompt.system)]
         scored = []
         for place, (name, text) in enumerate(passages):
             for at, sentence in enumerate(_sentences(text)):
-                words = set(_WORD.findall(sentence.lower()))
+                words = _words(f"{name} {sentence}")
                 scored.append((-len(asked & words) / (4 + len(words)) ** 0.5, place, at, name, sentence))
         best = [each for each in sorted(scored)[: self.sentences] if each[0] < 0]
         if not best:
@@ -106,6 +111,11 @@ def _sentences(text: str) -> Iterator[str]:
     for found in _SENTENCE.findall(text):
         if len(sentence := found.strip()) > 1:
             yield sentence
+
+
+def _words(text: str) -> set[str]:
+    """What a text is about: its words without endings of the plural, names such as DeleteBucket taken apart."""
+    return {word.lower().rstrip("s") for word in _WORD.findall(text)} - _COMMON
 
 
 def _filled(schema: Mapping[str, Any], text: str, sources: tuple[str, ...]) -> Any:
