@@ -21,10 +21,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kenshin.budget import (
         BudgetCheckResult,
+        BudgetFit,
         BudgetPolicy,
+        FitPolicy,
         TokenEstimate,
         check_budget,
         estimate_tokens,
+        fit_budget,
         observe_usage,
     )
     from kenshin.drift import DriftReport, check_drift, cosine_distance, cosine_distances
@@ -64,11 +67,13 @@ __all__ = [
     "BedrockHealthMetrics",
     "BreakerPolicy",
     "BudgetCheckResult",
+    "BudgetFit",
     "BudgetPolicy",
     "CircuitBreaker",
     "CircuitOpen",
     "DriftReport",
     "Experiment",
+    "FitPolicy",
     "KenshinError",
     "PromptABTester",
     "PromptObservabilityPipeline",
@@ -84,6 +89,7 @@ __all__ = [
     "cosine_distances",
     "emit_health_metrics",
     "estimate_tokens",
+    "fit_budget",
     "get_prompt_version",
     "hallucination_risk",
     "instrument",
@@ -97,10 +103,13 @@ _HOMES = {
     **dict.fromkeys(
         [
             "BudgetCheckResult",
+            "BudgetFit",
             "BudgetPolicy",
+            "FitPolicy",
             "TokenEstimate",
             "check_budget",
             "estimate_tokens",
+            "fit_budget",
             "observe_usage",
         ],
         "kenshin.budget",

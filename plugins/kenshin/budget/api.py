@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kenshin.budget.calibration import Correction
@@ -12,10 +13,14 @@ from kenshin.budget.estimate import TokenEstimate, estimate_text
 from kenshin.budget.models import DEFAULT_MODEL, Model
 from kenshin.budget.script import Script
 from kenshin.current import current
+from kenshin.errors import ContextBudgetExceeded
 from kenshin.signals.context import prompt_measured, trace_in_force
 
 if TYPE_CHECKING:
+    from kenshin.budget.fitpolicy import FitPolicy
+    from kenshin.budget.fitted import BudgetFit
     from kenshin.budget.observing import Estimated
+    from kenshin.budget.steps import Summariser
     from kenshin.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -94,8 +99,69 @@ def check_budget(
         calibration=runtime.token_calibration,
     )
     prompt_measured.set(result.measured)
-    _tell(runtime, model, result)
+    _tell(runtime, model, result, result)
     return result
+
+
+def fit_budget(
+    system_prompt: object = "",
+    conversation_history: Sequence[Mapping[str, object]] = (),
+    rag_context: object = "",
+    user_message: object = "",
+    model_id: str = DEFAULT_MODEL,
+    *,
+    tools: Sequence[Mapping[str, object]] = (),
+    policy: BudgetPolicy | None = None,
+    fit_policy: FitPolicy | None = None,
+    summariser: Summariser | None = None,
+    strict: bool = False,
+) -> BudgetFit:
+    """Make a prompt fit the budget of a model: compressed in the warning zone, trimmed when critical, else as it is.
+
+    What was done leaves as the record of a budget check; what came of it stays behind as `prompt_measured`.
+    See `kenshin.budget.fitting.fit`.
+
+    Args:
+        system_prompt: a text, or content blocks of Converse or Messages, as in all sections; stays as it is.
+        conversation_history: messages with `role` and `content`.
+        rag_context: passages as a list, the best first or each with a ``score``; or a text, split at blank lines.
+        user_message: the turn to be answered; stays as it is.
+        model_id: any id of the model; an unknown one is assumed to have a window of 200,000.
+        tools: definitions in the form of either API; stay as they are.
+        policy: thresholds, reserve and ratio.
+        fit_policy: targets, steps and priorities.
+        summariser: puts a list of old messages into a text; whatever it answers or raises, the fitting goes on.
+        strict: refuse an unknown model.
+
+    Raises:
+        ContextBudgetExceeded: nothing helps: all that may go went. It carries the best attempt.
+        InvalidInput: a section is no content.
+        InvalidPolicy: the policies contradict each other or leave no budget.
+        UnknownModel: `strict`, and the registry does not know the model.
+    """
+    from kenshin.budget.fitting import fit
+
+    runtime = current()
+    model = runtime.models.find(model_id, strict=strict)
+    try:
+        fitted = fit(
+            model,
+            system_prompt=system_prompt,
+            conversation_history=conversation_history,
+            rag_context=rag_context,
+            user_message=user_message,
+            tools=tools,
+            policy=policy,
+            fit_policy=fit_policy,
+            summariser=summariser,
+            judge=partial(check, calibration=runtime.token_calibration),
+        )
+    except ContextBudgetExceeded as error:
+        _tell(runtime, model, error.best, error.best.before, error.best.summary)
+        raise
+    prompt_measured.set(fitted.after.measured)
+    _tell(runtime, model, fitted, fitted.before, fitted.summary)
+    return fitted
 
 
 def observe_usage(
@@ -122,14 +188,20 @@ def observe_usage(
     return current().usage_observer.observe(model_id, estimate, usage, script=script, stop_reason=stop_reason)
 
 
-def _tell(runtime: Runtime, model: Model, result: BudgetCheckResult) -> None:
-    """Record the check, and log what a person should know; whatever fails here is not the request's concern."""
+def _tell(
+    runtime: Runtime,
+    model: Model,
+    told: BudgetCheckResult | BudgetFit,
+    result: BudgetCheckResult,
+    done: str = "",
+) -> None:
+    """Record a check or a fit, and log what a person should know; what fails here is not the request's concern."""
     try:
         trace = trace_in_force.get()
-        record = result.as_record(runtime.clock(), trace_id=trace.trace_id if trace else None)
+        record = told.as_record(runtime.clock(), trace_id=trace.trace_id if trace else None)
         runtime.recorder.record(record)
         if result.recommendation is not None:
-            logger.warning("Prompt for %s: %s", result.model, result.recommendation)
+            logger.warning("Prompt for %s: %s", result.model, f"{result.recommendation} {done}".rstrip())
         if not model.known and model.name not in _named and len(_named) < NAMED_AT_MOST:
             _named.add(model.name)
             logger.warning(

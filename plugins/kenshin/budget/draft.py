@@ -64,6 +64,7 @@ class Draft:
             if marked(context.given if context.split else passage.value)
         }
         self._conversation: Conversation | None = None
+        self._per_character = 0.0
         self._context_cost = self._cost_of_context(self.passages)
         self._cost = sum(map(costs.message, history), fixed + self._context_cost)
 
@@ -127,6 +128,7 @@ class Draft:
         if not self._smaller(cost):
             return False
         cached = {"rag_context": self._cached_passage(), "conversation_history": self.conversation.cached}
+        self._per_character = self._tokens_per_character()
         for edit in edits[:count]:
             self._apply(edit, stage, breaks=min(edit.values) <= cached[edit.section])
         self._conversation = None
@@ -189,8 +191,13 @@ class Draft:
         if edit.section == "conversation_history":
             return self._messages(values).tokens
         if self.context.split:
-            return sum(self.costs.passing(passage.text).tokens for passage in values)
+            return round(self._per_character * sum(len(passage.text) for passage in values))
         return sum(self.costs.content(passage.value).tokens for passage in values)
+
+    def _tokens_per_character(self) -> float:
+        """Of a split text: it is estimated as one, and a part's tokens are its share of them."""
+        characters = sum(len(passage.text) for some in self.passages.values() for passage in some)
+        return self._context_cost.tokens / max(characters, 1)
 
     def _cached_passage(self) -> int:
         return max(self._marks & self.passages.keys(), default=-1)

@@ -124,7 +124,7 @@ class FitPolicy:
         """The shares to compress to and to trim to.
 
         Raises:
-            InvalidPolicy: one of them is critical itself.
+            InvalidPolicy: one of them is critical itself; or `must_reach`, and what is trimmed to is above the other.
         """
         compress = policy.warning if self.compress_to is None else self.compress_to
         trim = policy.warning if self.trim_to is None else self.trim_to
@@ -135,4 +135,10 @@ class FitPolicy:
                     reason=f"above the critical threshold of {policy.critical}",
                     mend="Give a share below it.",
                 )
+        if self.must_reach and trim > compress:
+            raise InvalidPolicy(
+                value=f"trim_to={trim!r}, compress_to={compress!r}",
+                reason="a prompt that was trimmed would be refused when it is fitted again",
+                mend="With must_reach, trim to no more than is compressed to.",
+            )
         return compress, trim

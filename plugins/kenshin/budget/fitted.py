@@ -79,9 +79,23 @@ class BudgetFit:
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def as_record(self, at: datetime) -> BudgetChecked:
-        """The record: the check of what was given, with what was done about it."""
-        return replace(self.before.as_record(at), action=self.action, saved_tokens=self.saved_tokens)
+    @property
+    def summary(self) -> str:
+        """What was done, in a sentence."""
+        done = f"{self.action.capitalize()}: {self.saved_tokens} tokens" if self.changes else "Nothing done"
+        cache = "" if self.cache_kept else ", the cached prefix is not as it was"
+        return f"{done}, now at most {self.after.upper_pct} % of the budget{cache}."
+
+    def as_record(self, at: datetime, *, trace_id: str | None = None) -> BudgetChecked:
+        """The record: the check of what was given, with what was done about it.
+
+        Args:
+            at: when.
+            trace_id: the trace in which it happened.
+        """
+        return replace(
+            self.before.as_record(at), action=self.action, saved_tokens=self.saved_tokens, trace_id=trace_id
+        )
 
     def as_dict(self) -> dict[str, object]:
         """Figures and changes at a JSON edge, without the prompt's content."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kenshin.budget.content import read_content
-from kenshin.budget.messages import is_text_block, marked
+from kenshin.budget.messages import is_text_block
 from kenshin.budget.whitespace import is_json, squeeze, verbatim
 
 _BREAK = re.compile(r"\n(?:[ \t\r]*+\n)++")
@@ -101,14 +101,6 @@ class Context:
         """Parts of a split text as one text again; what parted the last from a removed one is left out."""
         parts = [part for passage in passages for part in (passage.text, passage.after)]
         return "".join(parts[:-1])
-
-    def cached(self) -> int:
-        """The place of the last passage with a cache mark; -1 without."""
-        if self.split:
-            return len(self.passages) - 1 if marked(self.given) else -1
-        return max(
-            (place for place, passage in enumerate(self.passages) if marked(passage.value)), default=-1
-        )
 
 
 def ranked(passages: Mapping[int, Passage]) -> list[int]:

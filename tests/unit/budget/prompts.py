@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ SAID = st.sampled_from(
         "\ud800 \0 lone",
         "no",
     ]
-) | st.text("ab1 \n\t`~#<pre>/\"{}", min_size=1, max_size=60)
+) | st.text('ab1 \n\t`~#<pre>/"{}', min_size=1, max_size=60)
 
 
 def text_block(api: str, text: str, **more: Any) -> Message:
@@ -42,7 +43,11 @@ def use_block(api: str, tool: str, value: str) -> Message:
 def result_block(api: str, tool: str, content: str | None) -> Message:
     """A result; without content, it is an image."""
     if api == "converse":
-        inner = {"text": content} if content is not None else {"image": {"format": "png", "source": {"bytes": b"x"}}}
+        inner = (
+            {"text": content}
+            if content is not None
+            else {"image": {"format": "png", "source": {"bytes": b"x"}}}
+        )
         return {"toolResult": {"toolUseId": tool, "content": [inner], "status": "success"}}
     image = [{"type": "image", "source": {"type": "base64", "data": "eA=="}}]
     return {"type": "tool_result", "tool_use_id": tool, "content": image if content is None else content}
@@ -118,7 +123,9 @@ def contexts(draw: st.DrawFn, api: str) -> Any:
     if form == "block":
         return text_block(api, "\n\n\n".join(passages))
     scores = draw(st.none() | st.lists(st.floats(0, 1), min_size=len(passages), max_size=len(passages)))
-    blocks = [text_block(api, text, **({"score": scores[at]} if scores else {})) for at, text in enumerate(passages)]
+    blocks = [
+        text_block(api, text, **({"score": scores[at]} if scores else {})) for at, text in enumerate(passages)
+    ]
     if blocks and draw(st.integers(0, 3)) == 0:
         blocks.insert(draw(st.integers(0, len(blocks))), {"cachePoint": {"type": "default"}})
     return blocks
@@ -126,7 +133,9 @@ def contexts(draw: st.DrawFn, api: str) -> Any:
 
 def model_for(prompt: Mapping[str, Any], share: float) -> Model:
     """A model of whose budget a prompt takes a share, as `WITHOUT_RESERVE` counts."""
-    upper = check(Model("any", 10**9, "claude-3", practical_ratio=1.0), policy=WITHOUT_RESERVE, **prompt).upper_tokens
+    upper = check(
+        Model("any", 10**9, "claude-3", practical_ratio=1.0), policy=WITHOUT_RESERVE, **prompt
+    ).upper_tokens
     return Model("small", max(int(upper / share), 1), "claude-3", practical_ratio=1.0)
 
 
@@ -170,7 +179,7 @@ def complaints(history: Sequence[Mapping[str, Any]], user_message: Any) -> list[
     found = []
     if turns and (turns[0]["role"] != "user" or answered(turns[0])):
         found.append("the first turn is no user's question")
-    for before, after in zip(turns, turns[1:], strict=False):
+    for before, after in pairwise(turns):
         if before["role"] == after["role"]:
             found.append(f"two turns of {after['role']}")
         if asked(before) != answered(after):
