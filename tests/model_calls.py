@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from peers.bedrock import Fault
 
 from kenshin.health.breaker import BreakerChanged
 from kenshin.health.breakers import Breakers
@@ -137,3 +140,40 @@ class Ward:
     def record(self) -> BedrockHealthMetrics:
         [only] = self.records
         return only
+
+
+BODY = json.dumps(
+    {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": 100,
+        "messages": [{"role": "user", "content": "hello there"}],
+    }
+)
+OPERATIONS = {
+    "converse": {"messages": HELLO},
+    "converse_stream": {"messages": HELLO},
+    "invoke_model": {"body": BODY},
+    "invoke_model_with_response_stream": {"body": BODY},
+    "count_tokens": {"input": {"converse": {"messages": HELLO}}},
+}
+STREAMS = {"converse_stream": "stream", "invoke_model_with_response_stream": "body"}
+
+
+def called(asking, operation, model=HAIKU):
+    """Call an operation and take all that it answers."""
+    answer = getattr(asking, operation)(modelId=model, **OPERATIONS[operation])
+    return list(answer[STREAMS[operation]]) if operation in STREAMS else answer
+
+
+FAULTS = [
+    (Fault("error", code="ThrottlingException"), "throttled", "ThrottlingException", "throttled"),
+    (Fault("error", code="ServiceUnavailableException"), "error", "ServiceUnavailableException", "fault"),
+    (Fault("error", code="InternalServerException"), "error", "InternalServerException", "fault"),
+    (Fault("error", code="ModelTimeoutException"), "timeout", "ModelTimeoutException", "fault"),
+    (Fault("error", code="ModelErrorException"), "error", "ModelErrorException", "fault"),
+    (Fault("error", code="ValidationException"), "error", "ValidationException", "ignored"),
+    (Fault("error", code="AccessDeniedException"), "error", "AccessDeniedException", "ignored"),
+    (Fault("error", code="ResourceNotFoundException"), "error", "ResourceNotFoundException", "ignored"),
+    (Fault("hang", delay_s=5), "timeout", "ReadTimeoutError", "fault"),
+    (Fault("reset"), "error", "ConnectionClosedError", "fault"),
+]
