@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from peers.bedrock import Fault
 
+from kenshin.errors import BackendUnavailable, Conflict
 from kenshin.health.breaker import BreakerChanged
 from kenshin.health.breakers import Breakers
 from kenshin.health.policy import BreakerPolicy
 from kenshin.health.surroundings import CallOptions, Surroundings
 from kenshin.health.wrapper import ClientWrapper
+from kenshin.ports import Versioned
 from kenshin.signals.calls import BedrockHealthMetrics
 
 AT = datetime(2026, 11, 5, 18, 0, tzinfo=UTC)
@@ -177,3 +179,25 @@ FAULTS = [
     (Fault("hang", delay_s=5), "timeout", "ReadTimeoutError", "fault"),
     (Fault("reset"), "error", "ConnectionClosedError", "fault"),
 ]
+
+
+class FakeDocuments:
+    """Documents in a dictionary, with versions; `broken` makes every question fail."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Versioned[Mapping[str, object]]] = {}
+        self.broken = False
+        self.conflicts = 0
+
+    def get(self, key: str) -> Versioned[Mapping[str, object]] | None:
+        if self.broken:
+            raise BackendUnavailable(value="registry", reason="gone", mend="Wait.")
+        return self.kept.get(key)
+
+    def put(self, key: str, body: Mapping[str, object], *, expected: int | None) -> int:
+        held = self.kept.get(key)
+        if self.conflicts or (held.version if held else None) != expected:
+            self.conflicts = max(self.conflicts - 1, 0)
+            raise Conflict(value=key, reason="somebody else wrote first", mend="Read again.")
+        self.kept[key] = Versioned(body, (expected or 0) + 1)
+        return (expected or 0) + 1
