@@ -16,6 +16,7 @@ POLICY = BreakerPolicy(
     slow_call_s=5,
     slow_call_rate=0.75,
     open_s=20,
+    permits=1,
     jitter=0.0,
 )
 

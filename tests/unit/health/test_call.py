@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import pytest
 from model_calls import AT, CONVERSED, HAIKU, HELLO, ServiceError, Ward
@@ -179,6 +180,26 @@ class TestDeadline:
         counts.pop("slow", None)
         assert counts == {outcome: 1}
         assert (ward.record.status, ward.record.error_code) == ("timeout", "DeadlineExceeded")
+
+
+def test_of_several_threads_one_ends_it(ward):
+    ward.breakers.of(HAIKU, "ap-northeast-1").override("closed")
+    for _ in range(50):
+        call, start = begun(ward), threading.Barrier(3)
+
+        def end(how, start=start):
+            start.wait()
+            how()
+
+        ways = (call.stream_closed, call.abandon, lambda call=call: call.failed(ConnectionResetError()))
+        threads = [threading.Thread(target=end, args=(how,)) for how in ways]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(ward.records) == 50
+    counts = call.breaker.counts
+    assert counts.get("ignored", 0) + counts.get("fault", 0) == 50
 
 
 def test_an_abandoned_call_takes_no_lock_and_tells_no_listener(ward, caplog):

@@ -261,6 +261,15 @@ class TestStream:
         assert source.closed
         assert (ward.record.status, ward.record.error_code) == ("timeout", "DeadlineExceeded")
 
+    def test_an_answer_that_is_all_there_is_not_too_late(self, ward):
+        seen = []
+        for event in self.opened(ward, streaming(), deadline=1.0)["stream"]:
+            seen.append(event)
+            if "messageStop" in event:
+                ward.clock.pass_(2)
+        assert seen == STREAMED
+        assert (ward.record.status, ward.record.output_tokens) == ("success", 4)
+
     def test_the_clients_own_methods_are_there(self, ward):
         source = FakeStream(*STREAMED)
         source.get_initial_response = lambda: "initial"

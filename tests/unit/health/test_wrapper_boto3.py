@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from threading import Thread
 
 import pytest
 from botocore.response import StreamingBody
@@ -144,6 +146,61 @@ def test_it_opens_falls_back_and_recovers(ward, bedrock):
     ward.breakers.of(SONNET, "ap-northeast-1").override("open")
     with pytest.raises(CircuitOpen):
         asking.with_options(fallbacks=[]).converse(modelId=SONNET, messages=HELLO)
+
+
+def test_under_load_with_everything_going_wrong_each_try_is_told_once(ward, bedrock):
+    bedrock.set_faults(
+        [
+            Fault("error", code="ThrottlingException", rate=0.1),
+            Fault("error", code="InternalServerException", rate=0.1),
+            Fault("hang", rate=0.04, delay_s=0.3),
+            Fault("reset", rate=0.05),
+            Fault("broken_stream", rate=0.1),
+            Fault("stream_error", code="ModelStreamErrorException", rate=0.1),
+        ],
+        seed=7,
+    )
+    asking = ward.wrapped(client(bedrock.url, read_timeout_s=0.1), fallbacks=[HAIKU], fallback_on_fault=True)
+    outcomes: Counter[str] = Counter()
+
+    def caller(number):
+        for turn in range(20):
+            operation = "converse_stream" if (number + turn) % 2 else "converse"
+            try:
+                called(asking, operation, SONNET)
+            except Exception as error:
+                outcomes[type(error).__name__] += 1
+            else:
+                outcomes["answered"] += 1
+
+    threads = [Thread(target=caller, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told = [record for record in ward.records if record.error_code != "CircuitOpen"]
+    assert len(told) == len(bedrock.log)
+    assert sum(outcomes.values()) == 120
+    assert outcomes["CircuitOpen"] == len(ward.records) - len(told)
+    assert outcomes["answered"] == sum(record.status == "success" for record in told)
+
+    answered = {entry.request_id: entry for entry in bedrock.log if entry.fault in {None, "slow"}}
+    for record in told:
+        if record.status == "success":
+            entry = answered.pop(record.request_id)
+            assert (record.model_id, record.output_tokens) == (entry.model_id, entry.output_tokens)
+    assert not answered
+    struck = Counter(entry.fault.partition(":")[0] for entry in bedrock.log if entry.fault)
+    assert sum(record.status == "throttled" for record in told) == sum(
+        entry.fault == "error:ThrottlingException" for entry in bedrock.log
+    )
+    assert sum(record.status == "timeout" for record in told) == struck["hang"]
+    assert sum(counts for counts in struck.values()) == sum(record.status != "success" for record in told)
+    breakers = [ward.breakers.of(model, "ap-northeast-1").counts for model in (SONNET, HAIKU)]
+    ended = sum(
+        sum(each.get(name, 0) for name in ("success", "fault", "throttled", "ignored")) for each in breakers
+    )
+    assert ended == len(told)
 
 
 def test_a_stream_that_fails_before_its_first_event_falls_back(ward, bedrock):
