@@ -118,7 +118,7 @@ def test_reported_usage_of_any_shape_is_learnt_or_refused(usage: Any, estimate: 
 def test_ten_megabytes_are_measured(text: str) -> None:
     found = kenshin.check_budget(text, [{"role": "user", "content": text}], text, [{"text": text}])
     assert found.status == "critical"
-    assert found.total_tokens > 1_000_000
+    assert found.total_tokens > 100_000
 
 
 @pytest.mark.parametrize(

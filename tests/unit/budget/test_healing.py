@@ -44,7 +44,7 @@ def runtime(tmp_path: Path) -> Iterator[Runtime]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "before", "after"), [("english", 0.25, 0.1), ("markup", 0.25, 0.05), ("logs", 0.15, 0.04)]
+    ("kind", "before", "after"), [("english", 0.2, 0.1), ("markup", 0.2, 0.08), ("logs", 0.15, 0.06)]
 )
 def test_estimates_of_texts_heal_within_ten_calls(kind: str, before: float, after: float) -> None:
     texts = texts_of(kind)
@@ -76,10 +76,10 @@ def test_checks_of_prompts_heal_within_ten_calls() -> None:
         found = [checked(prompt) for prompt in prompts[CALLS:]]
         return [abs((result.total_tokens - 1_500) / actual - 1) for result, actual in found]
 
-    assert statistics.median(errors()) > 0.25
+    assert statistics.median(errors()) > 0.2
     for prompt in prompts[:CALLS]:
         result, actual = checked(prompt)
         kenshin.observe_usage(STALE, result, {"inputTokens": actual})
-    assert statistics.median(errors()) < 0.05
+    assert statistics.median(errors()) < 0.08
     held = [actual <= result.upper_tokens - 1_500 for result, actual in map(checked, prompts[CALLS:])]
     assert sum(held) >= 8
