@@ -12,7 +12,7 @@ from kenshin.runtime import Runtime
 from kenshin.settings import Settings
 from kenshin.signals.emf import EmfRenderer
 from kenshin.signals.guard import DimensionGuard
-from kenshin.signals.records import DriftMeasured, UsageObserved
+from kenshin.signals.records import UsageObserved
 
 AT = datetime(2026, 11, 14, 15, 59, 59, 500_000, tzinfo=UTC)
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -30,12 +30,6 @@ def read(folder, since=AT - timedelta(hours=2), until=AT + timedelta(hours=2)):
     return list(EmfUsageLog(folder).read(since, until))
 
 
-def test_what_the_sink_wrote_is_read_as_it_was_recorded(tmp_path):
-    records = [usage(), usage(AT + timedelta(hours=1), overflowed=True)]
-    written(tmp_path, DriftMeasured(AT, "i", "2026-11-14", "observed", 1, 0, 0, 0.0, False), *records)
-    assert read(tmp_path) == records
-
-
 def test_files_of_several_processes_are_read_and_other_hours_are_not_opened(tmp_path):
     for _ in range(3):
         written(tmp_path, usage())
@@ -43,11 +37,6 @@ def test_files_of_several_processes_are_read_and_other_hours_are_not_opened(tmp_
     other.mkdir(parents=True)
     (other / "1.jsonl").mkdir()
     assert len(read(tmp_path)) == 3
-
-
-def test_a_span_has_its_first_instant_and_not_its_last(tmp_path):
-    written(tmp_path, usage(AT), usage(AT + timedelta(seconds=1)))
-    assert read(tmp_path, AT, AT + timedelta(seconds=1)) == [usage(AT)]
 
 
 @pytest.mark.parametrize(
@@ -71,10 +60,6 @@ def test_a_bad_line_is_told_and_the_others_are_read(tmp_path, spoil):
     assert json.loads(line)["estimated_tokens"] == 900
     file.write_text(f"{line}\n{spoil(line)}\n{line}\n", encoding="utf-8")
     assert read(tmp_path) == [usage(), None, usage()]
-
-
-def test_no_folder_holds_no_usage(tmp_path):
-    assert read(tmp_path / "nowhere") == []
 
 
 def test_a_folder_in_a_files_place_is_a_failure(tmp_path):
