@@ -14,6 +14,7 @@ import typer
 from kenshin.budget import api
 from kenshin.budget.event import answer_of, read_event
 from kenshin.budget.night import DAYS, fit_night, put_in_force, read_report
+from kenshin.budget.night import reset as drop
 from kenshin.budget.weights import read_weights, rows_of
 from kenshin.cli.output import AsJson, say, show_facts, show_json, show_rows
 from kenshin.current import current
@@ -143,6 +144,24 @@ def calibrate(
     show_facts(told, as_json=False, title="Dry run: nothing comes into force" if dry_run else "Calibration")
     if not told["calls"]:
         say("No usage was recorded: call observe_usage after each answer, or use the wrapper of the client.")
+
+
+@app.command()
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False, as_json: AsJson = False
+) -> None:
+    """Drop the corrections in force; the package's numbers hold again until the next fit."""
+    our = current()
+    if not yes:
+        if as_json:
+            raise InvalidInput(value="--json", reason="a program cannot be asked", mend="Give --yes as well.")
+        typer.confirm("Drop what was learnt from reported usage?", abort=True, err=True)
+    version = drop(our.documents, our.ledger, at=our.clock(), by="kenshin budget reset")
+    show_facts(
+        {"version": version, "changed": version is not None},
+        as_json=as_json,
+        title="Nothing was in force" if version is None else "The package's numbers are in force",
+    )
 
 
 @app.command()

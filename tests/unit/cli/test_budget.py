@@ -10,6 +10,7 @@ import pytest
 
 import kenshin as library
 from kenshin.budget.models import DEFAULT_MODEL
+from kenshin.budget.weights import KEY
 from kenshin.days import day_of
 
 SENTENCE = "The order was shipped to Osaka on Monday. "
@@ -97,6 +98,24 @@ def test_a_dry_run_puts_nothing_in_force(kenshin, usage):
     assert kenshin("budget", "calibration", "--json").json["version"] is None
 
 
+def test_a_reset_drops_what_was_fitted_and_the_next_fit_starts_afresh(kenshin, usage, runtime):
+    assert kenshin("budget", "reset", "--yes", "--json").json == {"version": None, "changed": False}
+    kenshin("budget", "calibrate", "--through", usage)
+    assert kenshin("budget", "reset", "--json").code == 2
+    assert kenshin("budget", "reset", "--yes", "--json").json == {"version": 2, "changed": True}
+    assert kenshin("budget", "calibration", "--json").json["corrections"] == []
+    assert [entry.value.kind for entry in runtime.ledger.read(KEY)] == ["calibration", "reset"]
+    assert kenshin("budget", "calibrate", "--through", usage, "--json").json["version"] == 3
+
+
+def test_a_document_that_is_none_can_be_dropped(kenshin, runtime):
+    runtime.documents.put(KEY, {"corrections": "none"}, expected=None)
+    answer = kenshin("budget", "calibration")
+    assert (answer.code, "kenshin budget reset" in " ".join(answer.err.split())) == (2, True)
+    assert kenshin("budget", "reset", "--yes").code == 0
+    assert kenshin("budget", "calibration").code == 0
+
+
 def test_without_usage_it_says_what_to_do(kenshin, runtime):
     before = day_of(runtime.clock(), runtime.settings.zone) - timedelta(days=40)
     assert "observe_usage" in kenshin("budget", "calibrate", "--through", before).err
@@ -114,4 +133,4 @@ def test_models_are_listed_with_their_budgets(kenshin):
 
 def test_help_names_every_command(kenshin):
     shown = kenshin("budget", "--help").out
-    assert all(name in shown for name in ("check", "calibration", "calibrate", "models"))
+    assert all(name in shown for name in ("check", "calibration", "calibrate", "reset", "models"))
