@@ -19,9 +19,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from kenshin.budget.calibration import Calibration, script_of
+from kenshin.budget.calibration import Calibration
 from kenshin.budget.check import together
 from kenshin.budget.estimate import TokenEstimate, estimate_text, measure
+from kenshin.budget.script import script_of
 from kenshin.budget.tokenizers import Tokenizer, lexicon, tokenizer, tokenizer_of
 
 DATA = Path(__file__).parent / "data"

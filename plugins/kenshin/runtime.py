@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from kenshin import names
-from kenshin.backends import Opening, open_port
+from kenshin.backends import Opening, known_schemes, open_port
 from kenshin.clients import Boto3Clients, Clients
-from kenshin.errors import ExperimentNotFound
+from kenshin.errors import ExperimentNotFound, SettingError
 from kenshin.experiments.definitions import Definitions
 from kenshin.settings import DEFAULT_INDEX, Settings
 from kenshin.signals.content import ContentPolicy
@@ -19,7 +19,10 @@ from kenshin.urls import PortURL
 
 if TYPE_CHECKING:
     from kenshin.budget.calibration import Calibration
+    from kenshin.budget.loading import WeightsLoader
     from kenshin.budget.models import Models
+    from kenshin.budget.observing import UsageObserver
+    from kenshin.budget.usage_log import UsageLog
     from kenshin.documents import Documents
     from kenshin.drift.embedder import Embedder, EmbeddingCache
     from kenshin.drift.index import VectorIndex
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from kenshin.health.breakers import Breakers
     from kenshin.lake import Lake
     from kenshin.ledger import Ledger
+    from kenshin.signals.context import CallListener
 
 
 def utc_now() -> datetime:
@@ -146,31 +150,48 @@ class Runtime:
     @property
     def recorder(self) -> Recorder:
         """Where records leave the process."""
-        with self._lock:
-            recorder = self._opened.get(("recorder", ""))
-            if recorder is None:
-                sinks = [open_port("signals", url, self._opening) for url in self.settings.signals]
-                recorder = self._opened[("recorder", "")] = Recorder(
-                    sinks,
-                    synchronous=self.settings.signals_mode == "sync",
-                    policy=ContentPolicy(self.settings.capture_content, self.settings.content_limit),
-                    clock=self.clock,
-                )
-            return cast("Recorder", recorder)
+        return cast("Recorder", self._kept("recorder", self._new_recorder))
 
     @property
     def models(self) -> Models:
         """The registry of models: the package's, and what the user's file adds."""
-        from kenshin.budget.models import Models
-
-        return cast("Models", self._kept("models", lambda: Models.load(self.settings.models)))
+        return cast("Models", self._kept("models", self._load_models))
 
     @property
     def token_calibration(self) -> Calibration:
-        """What this process has learnt from reported usage."""
-        from kenshin.budget.calibration import Calibration
+        """What this process knows of reported usage: the registry's weights, and what it has observed itself."""
+        return self.weights_loader.calibration
 
-        return cast("Calibration", self._kept("token_calibration", Calibration))
+    @property
+    def weights_loader(self) -> WeightsLoader:
+        """What supplies the calibration with the registry's weights, in the background."""
+        return cast("WeightsLoader", self._kept("weights_loader", self._new_weights_loader))
+
+    @property
+    def usage_log(self) -> UsageLog:
+        """Recorded usage, read back from the first sink of ``KENSHIN_SIGNALS`` that can be.
+
+        Raises:
+            SettingError: no sink can be read back.
+        """
+        for url in self.settings.signals:
+            if url.scheme in known_schemes("usage_log") and url.path != "stdout":
+                return cast("UsageLog", self._open("usage_log", url))
+        raise SettingError(
+            value=",".join(url.raw for url in self.settings.signals),
+            reason="usage that was recorded there cannot be read back",
+            mend="Name a folder of EMF files that this machine sees: KENSHIN_SIGNALS=emf:///folder.",
+        )
+
+    @property
+    def usage_observer(self) -> UsageObserver:
+        """What takes reported usage to the calibration and to the recorder."""
+        return cast("UsageObserver", self._kept("usage_observer", self._new_usage_observer))
+
+    @property
+    def call_listeners(self) -> tuple[CallListener, ...]:
+        """Who hears of each finished model call: one capability's news for another, none of which know each other."""
+        return (self.usage_observer.heard,)
 
     @property
     def breakers(self) -> Breakers:
@@ -198,6 +219,32 @@ class Runtime:
         for port in reversed(opened.values()):
             if callable(close := getattr(port, "close", None)):
                 close()
+
+    def _new_recorder(self) -> Recorder:
+        return Recorder(
+            [open_port("signals", url, self._opening) for url in self.settings.signals],
+            synchronous=self.settings.signals_mode == "sync",
+            policy=ContentPolicy(self.settings.capture_content, self.settings.content_limit),
+            clock=self.clock,
+        )
+
+    def _load_models(self) -> Models:
+        from kenshin.budget.models import Models
+
+        return Models.load(self.settings.models)
+
+    def _new_weights_loader(self) -> WeightsLoader:
+        from kenshin.budget.calibration import Calibration
+        from kenshin.budget.loading import WeightsLoader
+
+        loader = WeightsLoader(lambda: self.documents, Calibration())
+        loader.start()
+        return loader
+
+    def _new_usage_observer(self) -> UsageObserver:
+        from kenshin.budget.observing import UsageObserver
+
+        return UsageObserver(self.models, self.token_calibration, lambda: self.recorder, self.clock)
 
     def _new_definitions(self) -> Definitions:
         return Definitions(lambda: self.experiments)

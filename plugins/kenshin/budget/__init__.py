@@ -7,7 +7,10 @@
 - `models`: the registry of models, from ``models.json`` and a user's own file.
 - `check`: whether a prompt fits, by section, decided on the upper bound; `content` takes messages apart,
   `images` tells what an image costs.
-- `calibration`: reported usage corrects estimates by model and script.
+- `event`: a check as JSON, asked for and answered: the Lambda's form.
+- `calibration`: reported usage corrects estimates by model and `script`; `observing` takes the usage there.
+- `weights`, `loading`: the corrections that the registry holds, and how a process starts from them.
+- `usage_log`, `refit`, `night`: recorded usage, the nightly fit of it, and the tasks of the DAG `calibrate_tokens`.
 
 Importing the package loads the standard library alone.
 """
@@ -18,10 +21,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kenshin.budget.api import check_budget, estimate_tokens, observe_usage
-    from kenshin.budget.calibration import script_of
+    from kenshin.budget.api import check_budget, estimate_tokens, lambda_handler, observe_usage
     from kenshin.budget.check import BudgetCheckResult, BudgetPolicy
     from kenshin.budget.estimate import TokenEstimate
+    from kenshin.budget.script import script_of
 
 __all__ = [
     "BudgetCheckResult",
@@ -29,6 +32,7 @@ __all__ = [
     "TokenEstimate",
     "check_budget",
     "estimate_tokens",
+    "lambda_handler",
     "observe_usage",
     "script_of",
 ]
@@ -39,8 +43,9 @@ _HOMES = {
     "check_budget": "kenshin.budget.api",
     "TokenEstimate": "kenshin.budget.estimate",
     "estimate_tokens": "kenshin.budget.api",
+    "lambda_handler": "kenshin.budget.api",
     "observe_usage": "kenshin.budget.api",
-    "script_of": "kenshin.budget.calibration",
+    "script_of": "kenshin.budget.script",
 }
 
 

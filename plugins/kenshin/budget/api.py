@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from kenshin.budget.calibration import Correction, Script
+from kenshin.budget.calibration import Correction
 from kenshin.budget.check import BudgetCheckResult, BudgetPolicy, check
 from kenshin.budget.estimate import TokenEstimate, estimate_text
-from kenshin.budget.models import DEFAULT_MODEL
+from kenshin.budget.models import DEFAULT_MODEL, Model
+from kenshin.budget.script import Script
 from kenshin.current import current
+from kenshin.errors import InvalidInput, InvalidPolicy, UnknownModel
+from kenshin.signals.context import prompt_measured, trace_in_force
+
+if TYPE_CHECKING:
+    from kenshin.budget.observing import Estimated
+    from kenshin.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+FLUSH_S = 2.0
+"""So long the Lambda waits at most for its records to leave, in seconds."""
+
+NAMED_AT_MOST, NAMED_BY = 1_000, 200
+_named: set[str] = set()
+"""Unknown models that this process has named in its log."""
+
+_failures: set[type[Exception]] = set()
+"""Kinds of failures to record that it has told of."""
 
 
 def estimate_tokens(
     text: str | None, model_id: str = DEFAULT_MODEL, *, strict: bool = False
 ) -> TokenEstimate:
     """How many tokens a text is for a model, with a 95 % upper bound; usable as an int.
+
+    What the model reported of earlier prompts in the text's script has corrected it; `uncorrected` is the estimate
+    without that.
 
     Args:
         text: None has no tokens.
@@ -25,7 +50,10 @@ def estimate_tokens(
         InvalidInput: not a text.
         UnknownModel: `strict`, and the registry does not know the model.
     """
-    return estimate_text(text, current().models.find(model_id, strict=strict).family)
+    runtime = current()
+    model = runtime.models.find(model_id, strict=strict)
+    estimate = estimate_text(text, model.family)
+    return runtime.token_calibration.correction(model.name, estimate.script).applied(estimate)
 
 
 def check_budget(
@@ -40,6 +68,8 @@ def check_budget(
     strict: bool = False,
 ) -> BudgetCheckResult:
     """Does a prompt fit the budget of a model? See `kenshin.budget.check.check`.
+
+    The check is recorded, which never fails it, and left behind as `prompt_measured` for the model call that follows.
 
     Args:
         system_prompt: a text, or content blocks of Converse or Messages, as in all sections.
@@ -56,37 +86,86 @@ def check_budget(
         InvalidPolicy: the policy leaves no budget.
         UnknownModel: `strict`, and the registry does not know the model.
     """
-    return check(
-        current().models.find(model_id, strict=strict),
+    runtime = current()
+    model = runtime.models.find(model_id, strict=strict)
+    result = check(
+        model,
         system_prompt=system_prompt,
         conversation_history=conversation_history,
         rag_context=rag_context,
         user_message=user_message,
         tools=tools,
         policy=policy,
+        calibration=runtime.token_calibration,
     )
+    prompt_measured.set(result.measured)
+    _tell(runtime, model, result)
+    return result
 
 
 def observe_usage(
     model_id: str,
-    estimate: TokenEstimate,
+    estimate: Estimated,
     usage: Mapping[str, object],
     *,
-    script: Script = "latin",
+    script: Script | None = None,
     stop_reason: str = "",
 ) -> Correction:
-    """Correct later estimates of a model by what it reported; see `kenshin.budget.calibration`.
+    """Correct later estimates of a model by what it reported, and record it; see `kenshin.budget.calibration`.
 
     Args:
         model_id: any id of the model.
-        estimate: of the whole prompt, before any correction.
+        estimate: of the whole prompt: what `check_budget` or `estimate_tokens` answered.
         usage: the answer's, in Bedrock's or Anthropic's keys; tokens read from and written to the cache count.
-        script: the prompt's, from `script_of`.
+        script: the prompt's, where the estimate's own is not meant.
         stop_reason: the answer's; an overflow is counted as a miss.
 
     Raises:
-        InvalidInput: the usage states no input tokens, though the call did not overflow.
+        InvalidInput: the usage states no input tokens, though the call did not overflow; or the estimate is none, or is
+            of another model.
     """
-    runtime = current()
-    name = runtime.models.find(model_id).name
-    return runtime.token_calibration.observe(name, script, estimate, usage, stop_reason=stop_reason)
+    return current().usage_observer.observe(model_id, estimate, usage, script=script, stop_reason=stop_reason)
+
+
+def lambda_handler(event: Mapping[str, Any] | None, context: object) -> dict[str, Any]:
+    """The proof of concept's Lambda: a budget check, answered as it answered; see docs/lambda.md.
+
+    Args:
+        event: see `kenshin.budget.event.read_event`.
+        context: unused.
+
+    Returns:
+        `statusCode` and, as JSON, `body`: 200 with the result, 400 with the error where the event cannot be checked.
+    """
+    from kenshin.budget.event import answer_of, read_event
+
+    try:
+        status, body = 200, answer_of(check_budget(**read_event(event)))
+    except (InvalidInput, InvalidPolicy, UnknownModel) as error:
+        status, body = 400, error.as_dict()
+    try:
+        current().recorder.flush(FLUSH_S)
+    except Exception:
+        logger.debug("Nothing could be flushed", exc_info=True)
+    return {"statusCode": status, "body": json.dumps(body)}
+
+
+def _tell(runtime: Runtime, model: Model, result: BudgetCheckResult) -> None:
+    """Record the check, and log what a person should know; whatever fails here is not the request's concern."""
+    try:
+        trace = trace_in_force.get()
+        record = result.as_record(runtime.clock(), trace_id=trace.trace_id if trace else None)
+        runtime.recorder.record(record)
+        if result.recommendation is not None:
+            logger.warning("Prompt for %s: %s", result.model, result.recommendation)
+        if not model.known and (name := model.name[:NAMED_BY]) not in _named and len(_named) < NAMED_AT_MOST:
+            _named.add(name)
+            logger.warning(
+                "The registry does not know the model %s: a window of %d tokens is assumed. See KENSHIN_MODELS.",
+                name,
+                model.window,
+            )
+    except Exception as error:
+        if type(error) not in _failures:
+            _failures.add(type(error))
+            logger.exception("A budget check could not be recorded; such failures are not told again")

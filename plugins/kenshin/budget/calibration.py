@@ -11,20 +11,27 @@ import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import lru_cache
 
 from kenshin.budget.estimate import TokenEstimate
+from kenshin.budget.script import Script
 from kenshin.errors import InvalidInput
-
-Script = Literal["latin", "japanese", "other"]
+from kenshin.signals.calls import OVERFLOW
 
 ALPHA = 0.15
 ENOUGH = 10
 """Calls after which the bound is the calibrated one alone."""
 
 ONE_SIDED_95 = 1.645
-OVERFLOWS = frozenset({"model_context_window_exceeded"})
-_LARGEST = math.log(8)
+MOST = 512
+"""Models and scripts that are kept apart; beyond, the one of fewest calls makes room."""
+
+MOST_TOKENS = 10**12
+"""A count beyond this is no count."""
+
+LARGEST_SHIFT = math.log(8)
+"""No call moves an estimate by more than the factor 8."""
+
 _INPUT_KEYS = (
     ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens"),
     ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
@@ -52,7 +59,7 @@ class Correction:
 
         A call is judged by the correction as it stood before it; the first call is judged by nothing.
         """
-        ratio = min(max(ratio, -_LARGEST), _LARGEST)
+        ratio = min(max(ratio, -LARGEST_SHIFT), LARGEST_SHIFT)
         weight = max(alpha, 1 / (self.calls + 1))
         surprise = ratio - self.shift
         spread = self.variance
@@ -68,18 +75,38 @@ class Correction:
         """
         if not self.calls or not estimate:
             return estimate
-        tokens = int(estimate) * math.exp(self.shift)
-        fitted = math.log(max(estimate.upper, 1) / int(estimate))
-        learnt = ONE_SIDED_95 * math.sqrt(self.variance * (1 + 2 / self.calls))
-        trust = min(1.0, (self.calls - 1) / ENOUGH)
-        width = trust * learnt + (1 - trust) * max(fitted, learnt)
-        corrected = round(tokens)
+        tokens, upper = self.numbers(int(estimate), estimate.upper)
         return TokenEstimate(
-            corrected,
-            upper=max(corrected, math.ceil(tokens * math.exp(width))),
+            tokens,
+            upper=upper,
             family=estimate.family,
             sampled=estimate.sampled,
+            script=estimate.script,
+            uncorrected=estimate,
         )
+
+    def numbers(self, tokens: int, upper: int) -> tuple[int, int]:
+        """The same for bare numbers: tokens and their bound, corrected."""
+        if not self.calls or tokens <= 0:
+            return tokens, upper
+        factor, learnt, widened = _factors(self.calls, self.shift, self.variance)
+        moved = tokens * factor
+        if self.calls <= ENOUGH:
+            fitted = math.log(max(upper, 1) / tokens)
+            trust = (self.calls - 1) / ENOUGH
+            widened = math.exp(trust * learnt + (1 - trust) * max(fitted, learnt))
+        corrected, bound = round(moved), math.ceil(moved * widened)
+        return corrected, bound if bound > corrected else corrected
+
+
+@lru_cache(maxsize=1024)
+def _factors(calls: int, shift: float, variance: float) -> tuple[float, float, float]:
+    """By how much a correction moves an estimate; the logarithm of its bound's width, and that width as a factor."""
+    learnt = ONE_SIDED_95 * math.sqrt(variance * (1 + 2 / calls))
+    return math.exp(shift), learnt, math.exp(learnt)
+
+
+NOTHING_KNOWN = Correction()
 
 
 class Calibration:
@@ -87,26 +114,37 @@ class Calibration:
 
     Args:
         start: corrections to begin with, by model name and script.
+        most: models and scripts that are kept apart.
     """
 
-    def __init__(self, start: Mapping[tuple[str, Script], Correction] | None = None) -> None:
+    def __init__(
+        self, start: Mapping[tuple[str, Script], Correction] | None = None, *, most: int = MOST
+    ) -> None:
         self._corrections: dict[tuple[str, Script], Correction] = dict(start or {})
-        self._lock = threading.Lock()
+        self._observed: set[tuple[str, Script]] = set()
+        self._most = most
+        self.after_fork()
 
     def correction(self, model: str, script: Script) -> Correction:
         """What is known of a model and script; nothing yet gives one without effect."""
-        return self._corrections.get((model, script), Correction())
+        return self._corrections.get((model, script), NOTHING_KNOWN)
 
     def corrections(self) -> dict[tuple[str, Script], Correction]:
         """All that was learnt."""
         with self._lock:
             return dict(self._corrections)
 
+    def begin_from(self, start: Mapping[tuple[str, Script], Correction]) -> None:
+        """Take over what was learnt elsewhere, where this process has not observed a call itself."""
+        with self._lock:
+            own = {key: self._corrections[key] for key in self._observed}
+            self._corrections = {**start, **own}
+
     def observe(
         self,
         model: str,
         script: Script,
-        estimate: TokenEstimate,
+        estimate: int,
         usage: Mapping[str, object],
         *,
         stop_reason: str = "",
@@ -123,16 +161,26 @@ class Calibration:
         Raises:
             InvalidInput: the usage states no input tokens, though the call did not overflow.
         """
-        overflow = stop_reason in OVERFLOWS
+        overflow = stop_reason == OVERFLOW
         actual = input_tokens(usage, required=not overflow)
+        key = (model, script)
         with self._lock:
-            known = self._corrections.get((model, script), Correction())
+            known = self._corrections.get(key, NOTHING_KNOWN)
             if actual and estimate:
                 known = known.after(math.log(actual / int(estimate)))
             if overflow:
                 known = replace(known, overflows=known.overflows + 1)
-            self._corrections[model, script] = known
+            if key not in self._corrections and len(self._corrections) >= self._most:
+                least = min(self._corrections, key=lambda each: self._corrections[each].calls)
+                del self._corrections[least]
+                self._observed.discard(least)
+            self._corrections[key] = known
+            self._observed.add(key)
             return known
+
+    def after_fork(self) -> None:
+        """In the child: what is known stays; a lock that another thread of the parent held does not."""
+        self._lock = threading.Lock()
 
 
 def input_tokens(usage: Mapping[str, object], *, required: bool = True) -> int:
@@ -146,7 +194,7 @@ def input_tokens(usage: Mapping[str, object], *, required: bool = True) -> int:
             total = 0
             for key in keys:
                 value = usage.get(key) or 0
-                if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_TOKENS:
                     raise InvalidInput(
                         value=f"{key}={value!r}",
                         reason="not a count of tokens",
@@ -161,15 +209,3 @@ def input_tokens(usage: Mapping[str, object], *, required: bool = True) -> int:
             mend="Give the answer's `usage`, as the API reported it.",
         )
     return 0
-
-
-def script_of(text: str) -> Script:
-    """Which corrections a prompt belongs to, from a look at 64 of its characters spread over it."""
-    if text.isascii():
-        return "latin"
-    seen = text[:: max(1, len(text) // 64)]
-    japanese = sum("\u3040" <= character <= "\u9fff" for character in seen)
-    other = sum(character > "\u024f" for character in seen) - japanese
-    if japanese * 4 < len(seen) and other * 4 < len(seen):
-        return "latin"
-    return "japanese" if japanese >= other else "other"

@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from kenshin.budget.calibration import Calibration
 from kenshin.budget.content import as_json, read_content
 from kenshin.budget.estimate import TokenEstimate, estimate_text
 from kenshin.budget.models import Model
+from kenshin.budget.script import SCRIPTS, Script
 from kenshin.errors import InvalidInput, InvalidPolicy
+from kenshin.signals.context import PromptMeasured
 
 if TYPE_CHECKING:
     from kenshin.signals.budgets import BudgetChecked
 
-_Parts = tuple[int, list[int]]
-"""A section's tokens, and by how many each of its texts may exceed its estimate."""
+_Parts = tuple[int, list[TokenEstimate]]
+"""A section's tokens, and the estimates of its texts."""
 
 Status = Literal["normal", "warning", "critical"]
 
@@ -115,6 +118,8 @@ class BudgetCheckResult:
         sections: each section's estimate, the reserve included.
         model: the model's name.
         known_model: False where the window is assumed.
+        measured: the prompt by the fitted numbers alone, the reserve apart: what usage is compared with.
+        calibrated: whether reported usage has corrected the figures.
     """
 
     total_tokens: int
@@ -129,8 +134,10 @@ class BudgetCheckResult:
     sections: Mapping[str, int]
     model: str
     known_model: bool
+    measured: PromptMeasured
+    calibrated: bool
 
-    def as_record(self, at: datetime) -> BudgetChecked:
+    def as_record(self, at: datetime, *, trace_id: str | None = None) -> BudgetChecked:
         """The record of this check: figures, never a text."""
         from kenshin.signals.budgets import BudgetChecked
 
@@ -148,6 +155,7 @@ class BudgetCheckResult:
             largest_section_tokens=self.largest_section_tokens,
             recommendation=self.recommendation,
             known_model=self.known_model,
+            trace_id=trace_id,
         )
 
 
@@ -160,6 +168,7 @@ def check(
     user_message: object = "",
     tools: Sequence[Mapping[str, object]] = (),
     policy: BudgetPolicy | None = None,
+    calibration: Calibration | None = None,
 ) -> BudgetCheckResult:
     """Estimate every section and compare their sum with the budget.
 
@@ -171,6 +180,7 @@ def check(
         user_message: a text, or content blocks.
         tools: definitions in the form of either API.
         policy: thresholds, reserve and ratio; the proof of concept's unless given.
+        calibration: corrects the estimates by what the model reported of other prompts in this one's script.
 
     Raises:
         InvalidInput: a section is no content.
@@ -186,12 +196,20 @@ def check(
     }
     if tools:
         found["tools"] = _tools(tools, model)
-    largest = max(found, key=lambda name: found[name][0])
-    sections = {name: tokens for name, (tokens, _) in found.items()} | {
-        "output_reserve": policy.output_reserve
-    }
-    total = sum(sections.values())
-    upper = total + together([excess for _, each in found.values() for excess in each])
+    texts = [text for _, each in found.values() for text in each]
+    tokens = sum(part for part, _ in found.values())
+    upper = tokens + together([text.upper - text for text in texts])
+    script = script_of_prompt(texts)
+    measured = PromptMeasured(model.name, tokens, upper, script)
+    sections = {name: part for name, (part, _) in found.items()}
+    correction = calibration.correction(model.name, script) if calibration else None
+    if correction and correction.calls:
+        corrected, upper = correction.numbers(tokens, upper)
+        sections = {name: round(part * corrected / tokens) if part else 0 for name, part in sections.items()}
+        tokens = sum(sections.values())
+    largest = max(sections, key=lambda name: sections[name])
+    sections["output_reserve"] = policy.output_reserve
+    total, upper = tokens + policy.output_reserve, max(tokens, upper) + policy.output_reserve
     status = _status(upper / limit, policy)
     return BudgetCheckResult(
         total_tokens=total,
@@ -206,7 +224,19 @@ def check(
         sections=sections,
         model=model.name,
         known_model=model.known,
+        measured=measured,
+        calibrated=bool(correction and correction.calls),
     )
+
+
+def script_of_prompt(texts: Sequence[TokenEstimate]) -> Script:
+    """The script in which a prompt has most of its estimated tokens: the corrections that it belongs to."""
+    if len({text.script for text in texts}) <= 1:
+        return texts[0].script if texts else "latin"
+    tokens = dict.fromkeys(SCRIPTS, 0)
+    for text in texts:
+        tokens[text.script] += text
+    return max(SCRIPTS, key=lambda each: tokens[each])
 
 
 def together(excesses: Sequence[int]) -> int:
@@ -236,8 +266,8 @@ def _recommendation(status: Status, share: float, upper: float, largest: str, to
     return None
 
 
-def _sum(estimates: Sequence[TokenEstimate], extra: int) -> _Parts:
-    return sum(estimates) + extra, [each.upper - each.tokens for each in estimates]
+def _sum(estimates: list[TokenEstimate], extra: int) -> _Parts:
+    return sum(estimates) + extra, estimates
 
 
 def _content(content: object, model: Model, *, frame: int = 0) -> _Parts:
@@ -252,18 +282,19 @@ def _history(messages: Sequence[Mapping[str, object]], model: Model) -> _Parts:
             reason="no list of messages",
             mend="Give messages with role and content.",
         )
-    tokens, excesses = 0, list[int]()
+    tokens, texts = 0, list[TokenEstimate]()
     for message in messages:
         if not isinstance(message, Mapping):
             raise InvalidInput(
                 value=type(message).__name__, reason="no message", mend="Give messages with role and content."
             )
-        more, beyond = _content(message.get("content", ""), model, frame=MESSAGE_FRAME)
+        more, each = _content(message.get("content", ""), model, frame=MESSAGE_FRAME)
         tokens += more
-        excesses += beyond
-    return tokens, excesses
+        texts += each
+    return tokens, texts
 
 
 def _tools(tools: Sequence[Mapping[str, object]], model: Model) -> _Parts:
-    tokens, excesses = _sum([estimate_text(as_json(tool), model.family) for tool in tools], 0)
-    return tokens + TOOLS_FRAME, [*excesses, TOOLS_FRAME_UPPER - TOOLS_FRAME]
+    tokens, texts = _sum([estimate_text(as_json(tool), model.family) for tool in tools], 0)
+    frame = TokenEstimate(TOOLS_FRAME, upper=TOOLS_FRAME_UPPER, family=model.family, sampled=False)
+    return tokens + TOOLS_FRAME, [*texts, frame]

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from kenshin.budget.counts import counts
+from kenshin.budget.script import Script, script_of
 from kenshin.budget.tokenizers import Family, Tokenizer, lexicon, tokenizer
 from kenshin.errors import InvalidInput
 
@@ -32,20 +33,40 @@ class TokenEstimate(int):
         upper: the actual number is at most this in 95 of 100 texts.
         family: the tokenizer family.
         sampled: the text was read in blocks.
+        script: the text's; corrections go by it.
+        uncorrected: the fitted numbers' estimate, where reported usage has corrected this one.
     """
 
     upper: int
     family: Family
     sampled: bool
+    script: Script
+    uncorrected: TokenEstimate | None
 
-    def __new__(cls, tokens: int, *, upper: int, family: Family, sampled: bool) -> TokenEstimate:
+    def __new__(
+        cls,
+        tokens: int,
+        *,
+        upper: int,
+        family: Family,
+        sampled: bool,
+        script: Script = "latin",
+        uncorrected: TokenEstimate | None = None,
+    ) -> TokenEstimate:
         """Make an estimate from its parts."""
         made = super().__new__(cls, tokens)
         made.upper, made.family, made.sampled = upper, family, sampled
+        made.script, made.uncorrected = script, uncorrected
         return made
 
     def __getnewargs_ex__(self) -> tuple[tuple[int], dict[str, object]]:
-        return (int(self),), {"upper": self.upper, "family": self.family, "sampled": self.sampled}
+        return (int(self),), {
+            "upper": self.upper,
+            "family": self.family,
+            "sampled": self.sampled,
+            "script": self.script,
+            "uncorrected": self.uncorrected,
+        }
 
     @property
     def tokens(self) -> int:
@@ -104,6 +125,7 @@ def _measure(text: str, family: Family) -> TokenEstimate:
         upper=math.ceil(tokens * math.exp(margin)),
         family=family,
         sampled=len(text) > READ_WHOLE,
+        script=script_of(text),
     )
 
 

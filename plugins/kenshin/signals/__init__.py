@@ -2,7 +2,7 @@
 
 - `catalogue`: the metrics, and which field of which record each comes from.
 - `points`: the metrics that a record carries, with values and dimensions.
-- `records`: the records (`budgets`, `calls`, `traces`, `losses` hold those of a request and of the signals themselves).
+- `records`: the records (a request's are in `budgets`, `calls`, `usage`, `traces`, the signals' own in `losses`).
 - `guard`: makes dimension values fit CloudWatch and caps how many distinct ones there are.
 - `content`: what may be said of prompts and answers: nothing, unless capture is switched on.
 - `context`: what a request knows of itself: its trace, and what its prompt was estimated to be.

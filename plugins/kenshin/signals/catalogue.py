@@ -76,6 +76,10 @@ def _budget(name: str, unit: Unit, field: str, kind: Kind, meaning: str) -> Metr
     return Metric(name, "ContentHandling", unit, "budget_check", field, _PER_MODEL, meaning, kind)
 
 
+def _usage(name: str, unit: Unit, field: str, kind: Kind, meaning: str) -> Metric:
+    return Metric(name, "ContentHandling", unit, "usage_observed", field, _PER_MODEL, meaning, kind)
+
+
 def _call(
     name: str, unit: Unit, field: str, kind: Kind, meaning: str, dimensions: DimensionSets = _PER_INTENT
 ) -> Metric:
@@ -153,6 +157,21 @@ CATALOGUE: tuple[Metric, ...] = (
         "count",
         "Estimated tokens saved by compressing and trimming.",
     ),
+    _usage(
+        "TokenEstimateError",
+        "Percent",
+        "error_pct",
+        "distribution",
+        "How far the estimate in force was off what the model reported.",
+    ),
+    _usage(
+        "TokenEstimateMissCount",
+        "Count",
+        "misses",
+        "count",
+        "Prompts that exceeded the upper bound in force, or the context window.",
+    ),
+    _usage("UsageObservedCount", "Count", "observations", "count", "Prompts of which usage was reported."),
     _call(
         "InvocationLatency",
         "Milliseconds",

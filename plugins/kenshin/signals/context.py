@@ -5,8 +5,12 @@ Context variables go along with threads' and tasks' own contexts: two requests n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TypeAlias
+
+from kenshin.signals.calls import BedrockHealthMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +50,6 @@ trace_in_force: ContextVar[TraceContext | None] = ContextVar("kenshin_trace", de
 
 prompt_measured: ContextVar[PromptMeasured | None] = ContextVar("kenshin_prompt", default=None)
 """Set by the budget check; the model call that follows takes it along to those who compare it with the usage."""
+
+CallListener: TypeAlias = Callable[[BedrockHealthMetrics, PromptMeasured | None], None]
+"""Hears of each finished model call, and of what had been measured of its prompt."""

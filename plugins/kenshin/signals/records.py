@@ -18,6 +18,7 @@ from kenshin.signals.calls import BedrockHealthMetrics
 from kenshin.signals.losses import DimensionFolded, RecordsLost
 from kenshin.signals.record import Logged, Record
 from kenshin.signals.traces import PromptTraced, SpanTimed
+from kenshin.signals.usage import UsageObserved
 
 __all__ = [
     "RECORD_TYPES",
@@ -30,6 +31,7 @@ __all__ = [
     "Record",
     "RecordsLost",
     "SpanTimed",
+    "UsageObserved",
 ]
 
 
@@ -101,6 +103,7 @@ RECORD_TYPES: Mapping[str, type] = {
         ExperimentAnalysed,
         DriftMeasured,
         BudgetChecked,
+        UsageObserved,
         BedrockHealthMetrics,
         PromptTraced,
         RecordsLost,

@@ -111,9 +111,24 @@ def test_everything_can_be_given(runtime):
 
 def test_the_runtimes_listeners_hear_of_calls(runtime, monkeypatch):
     heard = []
-    monkeypatch.setattr(Runtime, "call_listeners", (lambda *told: heard.append(told),), raising=False)
+    monkeypatch.setattr(Runtime, "call_listeners", (lambda *told: heard.append(told),))
     BedrockClientWrapper(FakeClient([conversed()])).converse(modelId=HAIKU)
     assert [(record.model_id, prompt) for record, prompt in heard] == [(HAIKU, None)]
+
+
+def test_reported_usage_teaches_the_token_estimates(runtime):
+    checked = kenshin.check_budget(user_message="hello there " * 50, model_id=HAIKU)
+    wrapper = BedrockClientWrapper(FakeClient([conversed(usage={"inputTokens": 150, "outputTokens": 4})]))
+    for _ in range(2):
+        wrapper.converse(modelId=HAIKU, messages=HELLO)
+    observed = [each for each in records(runtime) if each.record_type == "usage_observed"]
+    assert [each.actual_tokens for each in observed] == [150], (
+        "the second call had no prompt that was checked"
+    )
+    assert observed[0].estimated_tokens > 0
+    assert checked.status == "normal"
+    name = runtime.models.find(HAIKU).name
+    assert runtime.token_calibration.correction(name, "latin").calls == 1
 
 
 def test_the_async_twin(runtime, bedrock_client):

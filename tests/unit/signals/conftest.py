@@ -15,6 +15,7 @@ from kenshin.signals.records import (
     Record,
     RecordsLost,
     SpanTimed,
+    UsageObserved,
 )
 
 AT = datetime(2026, 11, 5, 18, 0, tzinfo=UTC)
@@ -131,6 +132,9 @@ def every_record(drift_record, budget_record, call_record, trace_record) -> list
         ),
         budget_record(saved_tokens=400, action="compressed", trace_id=TRACE),
         budget_record(status="critical"),
+        UsageObserved(
+            AT, "claude-3-5-sonnet", "latin", 900, 990, 910, 980, 1000, overflowed=True, trace_id=TRACE
+        ),
         call_record(
             status="timeout",
             error_code="ReadTimeout",

@@ -30,10 +30,13 @@ class SqliteDocuments:
     """Documents as JSON, each with its version."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._texts = VersionedTexts(database, table="documents", key="name", body="body", what="document")
 
     def get(self, key: str) -> Versioned[Mapping[str, object]] | None:
-        """The document in force; see `Documents.get`."""
+        """The document in force; see `Documents.get`. Asking makes no file where there is none."""
+        if not self._database.exists:
+            return None
         found = self._texts.get(key)
         return None if found is None else Versioned(json.loads(found.value), found.version)
 

@@ -27,6 +27,11 @@ class Database:
         self._schema = schema
         self._local = threading.local()
 
+    @property
+    def exists(self) -> bool:
+        """Whether the file is there."""
+        return self._path.exists()
+
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """A connection to read from."""
