@@ -88,6 +88,10 @@ lock: $(TOOLS)/.ready ## Resolve the locks anew (ARGS=--upgrade takes newer vers
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) $(LOCK_EXTRAS) --extra schema --group airflow --group dev -c requirements.txt -o requirements-dev.txt $(ARGS)
 	$(UV) pip compile $(LOCK_OPTIONS) --group standins -o requirements-standins.txt $(ARGS)
 
+.PHONY: lambda
+lambda: ## Build dist/kenshin-budget-lambda.zip: the budget check for AWS Lambda.
+	@python3 examples/lambda/build.py
+
 .PHONY: metrics
 metrics: .venv/.dev ## Write the metric table docs/metrics.md anew from the catalogue.
 	@$(BIN)/python -c "from kenshin.signals.catalogue import as_markdown; print(as_markdown(), end='')" > docs/metrics.md

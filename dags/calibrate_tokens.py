@@ -12,7 +12,8 @@ Example conf: `{"through_day": "2026-11-14", "days": 14, "model": "claude-3-5-so
 
 **Recovery**: clear the failed task, or run the day again: a fit of the same records is the same, and is judged against
 what was in force before the day's first run. A day before the one in force is fitted and reported, and changes nothing.
-Every change is in the ledger under `token-calibration`; `kenshin budget calibration` shows what is in force.
+Every change is in the ledger (`token-calibration`). `kenshin budget calibration` shows what is in force, `kenshin
+budget reset` drops it.
 
 **Triage**: *fit* fails with "cannot be read back": `KENSHIN_SIGNALS` names no folder of EMF files (`emf:///folder`).
 *fit* finds no calls: services observe no usage, or write elsewhere. *put_in_force* fails with a conflict: somebody else

@@ -19,6 +19,7 @@ from kenshin.urls import PortURL
 
 if TYPE_CHECKING:
     from kenshin.budget.calibration import Calibration
+    from kenshin.budget.loading import WeightsLoader
     from kenshin.budget.models import Models
     from kenshin.budget.observing import UsageObserver
     from kenshin.budget.usage_log import UsageLog
@@ -159,7 +160,12 @@ class Runtime:
     @property
     def token_calibration(self) -> Calibration:
         """What this process knows of reported usage: the registry's weights, and what it has observed itself."""
-        return cast("Calibration", self._kept("token_calibration", self._new_calibration))
+        return self.weights_loader.calibration
+
+    @property
+    def weights_loader(self) -> WeightsLoader:
+        """What supplies the calibration with the registry's weights, in the background."""
+        return cast("WeightsLoader", self._kept("weights_loader", self._new_weights_loader))
 
     @property
     def usage_log(self) -> UsageLog:
@@ -227,14 +233,13 @@ class Runtime:
 
         return Models.load(self.settings.models)
 
-    def _new_calibration(self) -> Calibration:
+    def _new_weights_loader(self) -> WeightsLoader:
         from kenshin.budget.calibration import Calibration
         from kenshin.budget.loading import WeightsLoader
 
-        calibration = Calibration()
-        loader = self._opened["weights_loader", ""] = WeightsLoader(lambda: self.documents, calibration)
+        loader = WeightsLoader(lambda: self.documents, Calibration())
         loader.start()
-        return calibration
+        return loader
 
     def _new_usage_observer(self) -> UsageObserver:
         from kenshin.budget.observing import UsageObserver

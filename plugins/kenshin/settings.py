@@ -21,6 +21,7 @@ from kenshin.urls import PortURL
 T = TypeVar("T")
 
 DEFAULT_INDEX = "mangaassist-products"
+LAMBDA_HOME = "/tmp/kenshin"  # noqa: S108 - the one folder that a Lambda may write to
 _MODES: Mapping[str, Literal["background", "sync"]] = {"background": "background", "sync": "sync"}
 
 
@@ -29,13 +30,14 @@ class Settings:
     """What the environment says, checked.
 
     Args:
-        home: folder of all embedded state (``KENSHIN_HOME``).
+        home: folder of all embedded state (``KENSHIN_HOME``); in a Lambda, ``/tmp/kenshin`` unless told.
         experiments: registry and ledger (``KENSHIN_EXPERIMENTS``).
         observations: observation store (``KENSHIN_OBSERVATIONS``).
         index: vector index (``KENSHIN_INDEX``).
         embedder: current embedding model (``KENSHIN_EMBEDDER``).
         lake: snapshots, history, reports (``KENSHIN_LAKE``).
-        signals: sinks of records, comma-separated (``KENSHIN_SIGNALS``).
+        signals: sinks of records, comma-separated (``KENSHIN_SIGNALS``); in a Lambda, ``emf:stdout`` unless
+            told.
         signals_mode: whether records are carried in the background or in the caller (``KENSHIN_SIGNALS_MODE``);
             ``sync`` where nothing is said and ``AWS_LAMBDA_FUNCTION_NAME`` is set, since Lambda freezes threads.
         dimension_cap: how many distinct values a metric's dimension may have (``KENSHIN_DIMENSION_CAP``).
@@ -79,7 +81,8 @@ class Settings:
             SettingError: a value is malformed.
         """
         env = os.environ if environ is None else environ
-        home = Path(env.get("KENSHIN_HOME") or "var").expanduser().absolute()
+        in_lambda = bool(env.get("AWS_LAMBDA_FUNCTION_NAME"))
+        home = Path(env.get("KENSHIN_HOME") or (LAMBDA_HOME if in_lambda else "var")).expanduser().absolute()
         base = home.as_uri().removeprefix("file://")
 
         def url(name: str, default: str) -> PortURL:
@@ -94,12 +97,13 @@ class Settings:
             lake=url("KENSHIN_LAKE", f"file://{base}/lake"),
             signals=tuple(
                 PortURL.parse(part)
-                for part in (env.get("KENSHIN_SIGNALS") or f"emf://{base}/signals").split(",")
+                for part in (
+                    env.get("KENSHIN_SIGNALS") or ("emf:stdout" if in_lambda else f"emf://{base}/signals")
+                ).split(",")
                 if part.strip()
             ),
             signals_mode=_one_of(
-                env.get("KENSHIN_SIGNALS_MODE")
-                or ("sync" if env.get("AWS_LAMBDA_FUNCTION_NAME") else "background"),
+                env.get("KENSHIN_SIGNALS_MODE") or ("sync" if in_lambda else "background"),
                 "KENSHIN_SIGNALS_MODE",
                 _MODES,
             ),

@@ -38,8 +38,9 @@ def dags(airflow_database):
     return bag.dags
 
 
-def test_the_house_has_both_check_ups_and_promotion(dags):
-    assert {"embedding_drift", "experiment_analysis", "promote_experiment"} <= set(dags)
+def test_the_house_has_its_check_ups_promotion_and_calibration(dags):
+    expected = {"calibrate_tokens", "embedding_drift", "experiment_analysis", "promote_experiment"}
+    assert expected <= set(dags)
     assert len(dags) == len(DAG_FILES)
 
 

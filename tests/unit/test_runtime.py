@@ -11,6 +11,8 @@ from kenshin.current import current, use
 from kenshin.errors import BackendUnavailable, UnknownScheme
 from kenshin.runtime import Runtime
 from kenshin.settings import Settings
+from kenshin.signals.context import PromptMeasured
+from kenshin.signals.records import BedrockHealthMetrics
 
 PORTS = {
     "experiments": ("KENSHIN_EXPERIMENTS", lambda runtime: runtime.experiments),
@@ -82,3 +84,23 @@ def test_a_forked_child_makes_a_runtime_of_its_own(tmp_path):
     )
     environment = {**os.environ, "KENSHIN_HOME": str(tmp_path)}
     assert subprocess.run([sys.executable, "-c", script], env=environment).returncode == 0
+
+
+def test_reading_the_calibration_makes_no_registry(tmp_path):
+    runtime = runtime_of(tmp_path)
+    assert runtime.weights_loader.refresh()
+    assert list(tmp_path.iterdir()) == []
+    runtime.close()
+
+
+def test_every_listener_of_calls_hears_what_the_wrapper_tells(tmp_path):
+    runtime = runtime_of(tmp_path, KENSHIN_SIGNALS="memory:", KENSHIN_SIGNALS_MODE="sync")
+    call = BedrockHealthMetrics("claude-3-5-sonnet", "", 9.0, "success", input_tokens=120)
+    for listener in runtime.call_listeners:
+        listener(call, PromptMeasured("claude-3-5-sonnet", 100, 110, "latin"))
+    (record,) = runtime.recorder.sinks[0].records
+    assert (record.actual_tokens, runtime.token_calibration.correction(record.model, "latin").calls) == (
+        120,
+        1,
+    )
+    runtime.close()

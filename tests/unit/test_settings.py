@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kenshin.errors import SettingError
-from kenshin.settings import Settings
+from kenshin.settings import LAMBDA_HOME, Settings
 from kenshin.urls import PortURL
 
 
@@ -88,3 +88,11 @@ def test_any_absolute_path_comes_back_from_its_url(path):
     home = Path(path)
     uri = home.as_uri().removeprefix("file://")
     assert PortURL.parse(f"sqlite://{uri}").file() == home
+
+
+def test_a_lambda_writes_where_it_may_and_as_it_is_read():
+    settings = Settings.from_env({"AWS_LAMBDA_FUNCTION_NAME": "f"})
+    assert [url.raw for url in settings.signals] == ["emf:stdout"]
+    assert (settings.home, settings.signals_mode) == (Path(LAMBDA_HOME), "sync")
+    told = {"AWS_LAMBDA_FUNCTION_NAME": "f", "KENSHIN_HOME": "/mnt/efs", "KENSHIN_SIGNALS": "memory:"}
+    assert Settings.from_env(told).signals[0].scheme == "memory"

@@ -9,7 +9,10 @@
   `images` tells what an image costs.
 - `fitting`: makes a prompt fit, in the steps of `steps` under a `fitpolicy`; `fitted` says what went. A `draft` has the
   prompt's `costs`, its `messages` by `turns`, its `passages`; `repetition` and `whitespace` find what says nothing new.
+- `event`: a check as JSON, asked for and answered: the Lambda's form.
 - `calibration`: reported usage corrects estimates by model and `script`; `observing` takes the usage there.
+- `weights`, `loading`: the corrections that the registry holds, and how a process starts from them.
+- `usage_log`, `refit`, `night`: recorded usage, the nightly fit of it, and the tasks of the DAG `calibrate_tokens`.
 
 Importing the package loads the standard library alone.
 """
@@ -20,7 +23,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kenshin.budget.api import check_budget, estimate_tokens, fit_budget, observe_usage
+    from kenshin.budget.api import (
+        check_budget,
+        estimate_tokens,
+        fit_budget,
+        lambda_handler,
+        observe_usage,
+    )
     from kenshin.budget.check import BudgetCheckResult, BudgetPolicy
     from kenshin.budget.estimate import TokenEstimate
     from kenshin.budget.fitpolicy import Cut, FitPolicy
@@ -38,6 +47,7 @@ __all__ = [
     "check_budget",
     "estimate_tokens",
     "fit_budget",
+    "lambda_handler",
     "observe_usage",
     "script_of",
 ]
@@ -53,6 +63,7 @@ _HOMES = {
     "TokenEstimate": "kenshin.budget.estimate",
     "estimate_tokens": "kenshin.budget.api",
     "fit_budget": "kenshin.budget.api",
+    "lambda_handler": "kenshin.budget.api",
     "observe_usage": "kenshin.budget.api",
     "script_of": "kenshin.budget.script",
 }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kenshin.budget.calibration import Correction
 from kenshin.budget.check import BudgetCheckResult, BudgetPolicy, check
@@ -13,7 +14,7 @@ from kenshin.budget.estimate import TokenEstimate, estimate_text
 from kenshin.budget.models import DEFAULT_MODEL, Model
 from kenshin.budget.script import Script
 from kenshin.current import current
-from kenshin.errors import ContextBudgetExceeded
+from kenshin.errors import ContextBudgetExceeded, InvalidInput, InvalidPolicy, UnknownModel
 from kenshin.signals.context import prompt_measured, trace_in_force
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NAMED_AT_MOST = 1_000
+FLUSH_S = 2.0
+"""So long the Lambda waits at most for its records to leave, in seconds."""
+
+NAMED_AT_MOST, NAMED_BY = 1_000, 200
 _named: set[str] = set()
 """Unknown models that this process has named in its log."""
 
@@ -188,6 +192,29 @@ def observe_usage(
     return current().usage_observer.observe(model_id, estimate, usage, script=script, stop_reason=stop_reason)
 
 
+def lambda_handler(event: Mapping[str, Any] | None, context: object) -> dict[str, Any]:
+    """The proof of concept's Lambda: a budget check, answered as it answered; see docs/lambda.md.
+
+    Args:
+        event: see `kenshin.budget.event.read_event`.
+        context: unused.
+
+    Returns:
+        `statusCode` and, as JSON, `body`: 200 with the result, 400 with the error where the event cannot be checked.
+    """
+    from kenshin.budget.event import answer_of, read_event
+
+    try:
+        status, body = 200, answer_of(check_budget(**read_event(event)))
+    except (InvalidInput, InvalidPolicy, UnknownModel) as error:
+        status, body = 400, error.as_dict()
+    try:
+        current().recorder.flush(FLUSH_S)
+    except Exception:
+        logger.debug("Nothing could be flushed", exc_info=True)
+    return {"statusCode": status, "body": json.dumps(body)}
+
+
 def _tell(
     runtime: Runtime,
     model: Model,
@@ -202,11 +229,11 @@ def _tell(
         runtime.recorder.record(record)
         if result.recommendation is not None:
             logger.warning("Prompt for %s: %s", result.model, f"{result.recommendation} {done}".rstrip())
-        if not model.known and model.name not in _named and len(_named) < NAMED_AT_MOST:
-            _named.add(model.name)
+        if not model.known and (name := model.name[:NAMED_BY]) not in _named and len(_named) < NAMED_AT_MOST:
+            _named.add(name)
             logger.warning(
                 "The registry does not know the model %s: a window of %d tokens is assumed. See KENSHIN_MODELS.",
-                model.name,
+                name,
                 model.window,
             )
     except Exception as error:

@@ -11,6 +11,7 @@ import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from kenshin.budget.estimate import TokenEstimate
 from kenshin.budget.script import Script
@@ -24,6 +25,9 @@ ENOUGH = 10
 ONE_SIDED_95 = 1.645
 MOST = 512
 """Models and scripts that are kept apart; beyond, the one of fewest calls makes room."""
+
+MOST_TOKENS = 10**12
+"""A count beyond this is no count."""
 
 LARGEST_SHIFT = math.log(8)
 """No call moves an estimate by more than the factor 8."""
@@ -85,13 +89,21 @@ class Correction:
         """The same for bare numbers: tokens and their bound, corrected."""
         if not self.calls or tokens <= 0:
             return tokens, upper
-        moved = tokens * math.exp(self.shift)
-        fitted = math.log(max(upper, 1) / tokens)
-        learnt = ONE_SIDED_95 * math.sqrt(self.variance * (1 + 2 / self.calls))
-        trust = min(1.0, (self.calls - 1) / ENOUGH)
-        width = trust * learnt + (1 - trust) * max(fitted, learnt)
-        corrected = round(moved)
-        return corrected, max(corrected, math.ceil(moved * math.exp(width)))
+        factor, learnt, widened = _factors(self.calls, self.shift, self.variance)
+        moved = tokens * factor
+        if self.calls <= ENOUGH:
+            fitted = math.log(max(upper, 1) / tokens)
+            trust = (self.calls - 1) / ENOUGH
+            widened = math.exp(trust * learnt + (1 - trust) * max(fitted, learnt))
+        corrected, bound = round(moved), math.ceil(moved * widened)
+        return corrected, bound if bound > corrected else corrected
+
+
+@lru_cache(maxsize=1024)
+def _factors(calls: int, shift: float, variance: float) -> tuple[float, float, float]:
+    """By how much a correction moves an estimate; the logarithm of its bound's width, and that width as a factor."""
+    learnt = ONE_SIDED_95 * math.sqrt(variance * (1 + 2 / calls))
+    return math.exp(shift), learnt, math.exp(learnt)
 
 
 NOTHING_KNOWN = Correction()
@@ -182,7 +194,7 @@ def input_tokens(usage: Mapping[str, object], *, required: bool = True) -> int:
             total = 0
             for key in keys:
                 value = usage.get(key) or 0
-                if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_TOKENS:
                     raise InvalidInput(
                         value=f"{key}={value!r}",
                         reason="not a count of tokens",

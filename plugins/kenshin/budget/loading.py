@@ -42,7 +42,7 @@ class WeightsLoader:
         delay_s: float = DELAY_S,
     ) -> None:
         self._documents = documents
-        self._calibration = calibration
+        self.calibration = calibration
         self._pauses_s = (delay_s, interval_s)
         self._failing = False
         self._stop = threading.Event()
@@ -77,7 +77,7 @@ class WeightsLoader:
                     error,
                 )
             return False
-        self._calibration.begin_from(weights.corrections)
+        self.calibration.begin_from(weights.corrections)
         if self._failing:
             self._failing = False
             logger.warning("The calibration of token estimates can be read again.")
@@ -93,7 +93,7 @@ class WeightsLoader:
     def after_fork(self) -> None:
         """In the child: the thread is the parent's."""
         self._stop, self._thread = threading.Event(), None
-        self._calibration.after_fork()
+        self.calibration.after_fork()
 
 
 def _keep_loading(

@@ -109,6 +109,32 @@ def put_in_force(
     return {**summary(body), "version": version, "changed": changed}
 
 
+def reset(documents: Documents, ledger: Ledger, *, at: datetime, by: str) -> int | None:
+    """Drop the corrections in force, readable or not: the package's numbers hold again until the next fit.
+
+    Processes drop what they had loaded within ten minutes; what they have observed themselves stays with them.
+
+    Args:
+        documents: where what is in force is.
+        ledger: told of it.
+        at: the present instant.
+        by: who does it.
+
+    Returns:
+        The new version; None where nothing was in force.
+
+    Raises:
+        Conflict: somebody else wrote meanwhile.
+    """
+    found = documents.get(KEY)
+    if found is None:
+        return None
+    version = documents.put(KEY, Weights().as_document(), expected=found.version)
+    told = {"version": version, "replaced_version": found.version, "replaced": found.value}
+    ledger.append(LedgerEntry(KEY, f"reset:v{version}", "reset", at, by, told))
+    return version
+
+
 def place(day: date) -> str:
     """Where the report of a day is in the lake."""
     return partition("token_calibration", day=day.isoformat())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from kenshin.budget.calibration import Calibration, Correction, input_tokens
@@ -132,18 +133,14 @@ def measure_of(estimate: Estimated, model: str, script: Script | None = None) ->
         estimate = estimate.measured
     if isinstance(estimate, TokenEstimate):
         raw = estimate.uncorrected or estimate
-        return PromptMeasured(model, int(raw), raw.upper, script or raw.script)
-    if isinstance(estimate, PromptMeasured):
-        return (
-            estimate
-            if script is None
-            else PromptMeasured(estimate.model, estimate.tokens, estimate.upper, script)
+        estimate = PromptMeasured(model, int(raw), raw.upper, raw.script)
+    if not isinstance(estimate, PromptMeasured) or not 0 <= estimate.tokens <= estimate.upper:
+        raise InvalidInput(
+            value=type(estimate).__name__,
+            reason="no estimate of a prompt",
+            mend="Give what estimate_tokens or check_budget answered.",
         )
-    raise InvalidInput(
-        value=type(estimate).__name__,
-        reason="no estimate of a prompt",
-        mend="Give what estimate_tokens or check_budget answered.",
-    )
+    return estimate if script is None else replace(estimate, script=script)
 
 
 def _script(name: str) -> Script:

@@ -114,5 +114,5 @@ def _malformed(value: object) -> InvalidInput:
     return InvalidInput(
         value=value,
         reason=f"the document '{KEY}' does not hold corrections",
-        mend="Fit anew: kenshin budget calibrate.",
+        mend="Drop it and fit anew: kenshin budget reset.",
     )

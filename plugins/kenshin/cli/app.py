@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kenshin.cli import demo, doctor, drift, experiments
+from kenshin.cli import budget, demo, doctor, drift, experiments, health
 from kenshin.cli.output import errors, show_error
 from kenshin.errors import KenshinError
 from kenshin.publishing import code_version
@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 app.add_typer(experiments.app, name="experiments")
 app.add_typer(drift.app, name="drift")
+app.add_typer(budget.app, name="budget")
+app.add_typer(health.app, name="health")
 app.add_typer(demo.app, name="demo")
 app.command(name="doctor")(doctor.doctor)
 

@@ -24,10 +24,11 @@ from kenshin.health.overrides import (
 )
 from kenshin.health.policy import BreakerPolicy
 from kenshin.health.quota import QuotaPolicy, Quotas
-from kenshin.health.surroundings import CallListener, CallOptions, Surroundings
+from kenshin.health.surroundings import CallOptions, Surroundings
 from kenshin.health.threads import InThreads
 from kenshin.health.wrapper import ClientWrapper
 from kenshin.signals.calls import UNSTAMPED, BedrockHealthMetrics
+from kenshin.signals.context import CallListener
 from kenshin.signals.record import Record
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ def _bound(
             clock or runtime.clock,
             tier or _tiers(runtime),
             counted,
-            (*getattr(runtime, "call_listeners", ()), *own),
+            (*runtime.call_listeners, *own),
             runtime.settings.capture_content if capture is None else capture,
         )
         made = (runtime, surroundings)

@@ -119,5 +119,7 @@ class AsyncClientWrapper(Wrapped):
 
 def _is_sync(client: Any) -> bool:
     """Whether a client is one of boto3: aiobotocore's derive from the same class, and override this as a coroutine."""
+    if isinstance(client, InThreads):
+        return False
     call = getattr(client, "_make_api_call", None)
     return call is not None and not inspect.iscoroutinefunction(call)

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import weakref
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -39,6 +39,8 @@ TRANSITIONS: Mapping[tuple[CircuitState, Event], CircuitState] = {
     ("half_open", "probes_lost"): "half_open",
 }
 """All changes of state but those by hand, which lead to closed with an empty window; see `CircuitBreaker.override`."""
+
+COUNTED = ("success", "fault", "throttled", "ignored", "slow", "refused", "late")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class CircuitBreaker:
         self._lock = threading.Lock()
         self._override: Override | None = None
         self._generation = 0
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, int] = dict.fromkeys(COUNTED, 0)
         self._abandoned: deque[int] = deque()
         self._changes: deque[BreakerChanged] = deque()
         self._throttled_in_a_row = 0
@@ -144,15 +146,16 @@ class CircuitBreaker:
         """Calls so far by outcome, and how many were ``slow``, ``refused``, or ``late`` (they decided nothing)."""
         with self._lock:
             self._take_back()
-            return dict(self._counts)
+            return {name: count for name, count in self._counts.items() if count}
 
     def acquire(self) -> Permit | None:
         """Leave to make a call; None: not now."""
+        # In this order no lock is needed: a change in between leads the long way, or makes the permit late.
+        generation = self._generation
+        if self._passes:
+            return Permit(self, generation)
         with self._lock:
-            if self._abandoned:
-                self._take_back()
-            if self._override is None and self._state == "closed":
-                return Permit(self, self._generation)
+            self._take_back()
             allowed = self._allows()
             permit = Permit(self, self._generation) if allowed else None
             if not allowed:
@@ -203,8 +206,8 @@ class CircuitBreaker:
         self._tell()
 
     def _allows(self) -> bool:
-        if self._override is not None:
-            return self._override == "closed"
+        if self._passes or self._override is not None:
+            return self._passes
         if self._state == "open":
             if self._clock() < self._open_until:
                 return False
@@ -221,12 +224,12 @@ class CircuitBreaker:
         with self._lock:
             self._counts[outcome] += 1
             slow = seconds >= self.policy.slow_call_s
-            if outcome == "throttled":
-                self._throttle()
-            elif outcome == "success":
-                self._throttled_in_a_row = 0
             if slow:
                 self._counts["slow"] += 1
+            if outcome == "success":
+                self._throttled_in_a_row = 0
+            elif outcome == "throttled":
+                self._throttle()
             if generation != self._generation:
                 self._counts["late"] += 1
             elif self._state == "half_open":
@@ -274,8 +277,10 @@ class CircuitBreaker:
             self._changes.append(BreakerChanged(self.name, before, after, why))
 
     def _enter(self, state: CircuitState) -> None:
-        self._state: CircuitState = state
+        # First nobody passes, then the number changes, and last it is open to all or not: see `acquire`.
+        self._passes = False
         self._generation += 1
+        self._state: CircuitState = state
         self._running = self._probed = self._probe_faults = self._probe_slows = 0
         self._open_until = self._half_open_until = 0.0
         if state == "closed":
@@ -284,6 +289,7 @@ class CircuitBreaker:
             self._open_until = self._clock() + self._jittered(self.policy.open_s)
         else:
             self._half_open_until = self._clock() + self.policy.probe_timeout_s
+        self._passes = self.state == "closed"
 
     def _jittered(self, seconds: float) -> float:
         share = self.policy.jitter

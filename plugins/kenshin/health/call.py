@@ -57,9 +57,9 @@ class Call:
         "_booking",
         "_first_s",
         "_last_try",
+        "_open",
         "_operation",
         "_options",
-        "_over",
         "_permit",
         "_prompt",
         "_region",
@@ -105,7 +105,7 @@ class Call:
         self._trace: TraceContext | None = trace_in_force.get()
         self._first_s: float | None = None
         self._last_try: Outcome | None = None
-        self._over = False
+        self._open = [True]
         self._tries = 0
         self._booking = None
         self._texts: dict[str, str] | None = None
@@ -119,7 +119,7 @@ class Call:
     @property
     def over(self) -> bool:
         """Whether it has ended."""
-        return self._over
+        return not self._open
 
     @property
     def delivered(self) -> bool:
@@ -132,12 +132,14 @@ class Call:
         return self._texts is not None
 
     def check_time(self) -> None:
-        """Is there time left?
+        """Is there time left, or nothing left that could need it?
 
         Raises:
             DeadlineExceeded: no.
         """
-        if self.ends_by is not None and self._timer() >= self.ends_by:
+        if self.ends_by is None or self._timer() < self.ends_by:
+            return
+        if self._open and (self.reading is None or not self.reading.ended):
             raise DeadlineExceeded(
                 value=self.model_id,
                 reason=f"its {self._options.deadline:g} s are over, after {max(self._tries, 1)} tries",
@@ -175,8 +177,6 @@ class Call:
             answer: reads what is told of it.
             text: reads its text, where that is wanted.
         """
-        if self._over:
-            return
         if text is not None and self._texts is not None:
             self._texts["response"] = _guarded(text) or ""
         self._end(_guarded(answer) or Answer(), None)
@@ -204,18 +204,23 @@ class Call:
 
     def abandon(self) -> None:
         """Nobody will end it: its stream was dropped. Called by finalizers, so it takes no lock and tells nobody."""
-        if self._over:
+        if not self._ends_now():
             return
-        self._over = True
         if self._permit is not None:
             self._permit.abandon()
         whole = self.reading is not None and self.reading.ended
         self._recorded(self._read(), None if whole else _CANCELLED, self._timer() - self._begun)
 
+    def _ends_now(self) -> bool:
+        """Whether nobody has ended it yet; of several threads, one is told so."""
+        try:
+            return self._open.pop()
+        except IndexError:
+            return False
+
     def _end(self, answer: Answer, failure: Failure | None, *, by_deadline: bool = False) -> None:
-        if self._over:
+        if not self._ends_now():
             return
-        self._over = True
         seconds = self._timer() - self._begun
         if self._permit is not None:
             outcome: Outcome = "success" if failure is None else failure.outcome

@@ -119,6 +119,6 @@ def _parsed(body: Mapping[str, object]) -> dict[str, BreakerOverride]:
         raise InvalidInput(
             value=DOCUMENT,
             reason=f"the document holds no overrides ({error})",
-            mend="Set them anew: kenshin health breakers clear MODEL.",
+            mend='Write {"overrides": []} as the document "breakers" of the registry.',
         ) from error
     return {each.place: each for each in made}

@@ -43,7 +43,7 @@ class BreakerPolicy:
     open_s: float = 15.0
     jitter: float = 0.2
     probes: int = 3
-    permits: int = 1
+    permits: int = 3
     probe_timeout_s: float = 120.0
     throttles: int = 3
     rest_s: float = 2.0

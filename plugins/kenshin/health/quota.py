@@ -110,6 +110,7 @@ class _Meter:
         self._lock = threading.Lock()
         self._buckets: dict[int, list[int]] = {}
         self._requests = self._tokens = 0
+        self._forgotten = 0
 
     def booked(self, tokens: int) -> int:
         with self._lock:
@@ -136,6 +137,9 @@ class _Meter:
         self._tokens += tokens
 
     def _forget(self, until: int) -> None:
+        if until == self._forgotten:
+            return
+        self._forgotten = until
         for second in [each for each in self._buckets if each <= until]:
             requests, tokens = self._buckets.pop(second)
             self._requests -= requests

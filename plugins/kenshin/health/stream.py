@@ -98,10 +98,8 @@ class ObservedStream(_Stream):
 
     def close(self) -> None:
         """Take no more events; before the answer's end, the call counts as cancelled."""
-        try:
-            self._source.close()
-        finally:
-            self._call.stream_closed()
+        self._call.stream_closed()
+        self._source.close()
 
     def _goes_on(self, call: Call, error: BaseException) -> bool:
         if self._instead is None or call.delivered or call.over:
@@ -160,10 +158,8 @@ class AsyncObservedStream(_Stream):
 
     async def close(self) -> None:
         """Take no more events; before the answer's end, the call counts as cancelled."""
-        try:
-            await _closed(self._source)
-        finally:
-            self._call.stream_closed()
+        self._call.stream_closed()
+        await _closed(self._source)
 
     async def _goes_on(self, call: Call, error: BaseException) -> bool:
         if call.delivered or call.over:

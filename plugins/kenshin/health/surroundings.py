@@ -10,12 +10,8 @@ from datetime import datetime
 from kenshin.errors import InvalidPolicy
 from kenshin.health.breaker import CircuitBreaker
 from kenshin.health.quota import Quotas
-from kenshin.signals.calls import BedrockHealthMetrics
-from kenshin.signals.context import PromptMeasured
+from kenshin.signals.context import CallListener
 from kenshin.signals.record import Record
-
-CallListener = Callable[[BedrockHealthMetrics, PromptMeasured | None], None]
-"""Hears of each finished call, with what the budget check had estimated of its prompt."""
 
 
 def _unknown(model_id: str) -> None:

@@ -67,7 +67,8 @@ def test_cached_tokens_count(usage: dict[str, Any], total: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "usage", [{}, {"inputTokens": -1}, {"inputTokens": True}, {"inputTokens": "9"}, None]
+    "usage",
+    [{}, {"inputTokens": -1}, {"inputTokens": True}, {"inputTokens": "9"}, {"inputTokens": 10**400}, None],
 )
 def test_usage_that_says_nothing_is_refused(usage: Any) -> None:
     with pytest.raises(InvalidInput):

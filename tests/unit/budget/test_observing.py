@@ -112,6 +112,8 @@ def test_a_call_that_overflowed_without_usage_is_a_miss(observed: Observed) -> N
     [
         (DEFAULT_MODEL, 900, None),
         (DEFAULT_MODEL, "text", None),
+        (DEFAULT_MODEL, PromptMeasured(NAME, -1, 5, "latin"), None),
+        (DEFAULT_MODEL, PromptMeasured(NAME, 9, 5, "latin"), None),
         ("amazon.nova-lite-v1:0", PROMPT, None),
         (DEFAULT_MODEL, PROMPT, "klingon"),
     ],

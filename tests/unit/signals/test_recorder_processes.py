@@ -123,7 +123,7 @@ for number in range(50):
 os.kill(os.getpid(), signal.SIGKILL)
 """
     with pytest.raises(subprocess.CalledProcessError):
-        run(script, tmp_path, AWS_LAMBDA_FUNCTION_NAME="f")
+        run(script, tmp_path, AWS_LAMBDA_FUNCTION_NAME="f", KENSHIN_SIGNALS=f"emf://{tmp_path}/signals")
     assert of_workers(in_files(tmp_path)) == {("i", number): 1 for number in range(50)}
 
 

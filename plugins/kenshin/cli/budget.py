@@ -1,0 +1,210 @@
+"""``kenshin budget``: check a prompt, see what corrects its estimates, fit that anew, and which models are known."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kenshin.budget import api
+from kenshin.budget.event import answer_of, read_event
+from kenshin.budget.night import DAYS, fit_night, put_in_force, read_report
+from kenshin.budget.night import reset as drop
+from kenshin.budget.weights import read_weights, rows_of
+from kenshin.cli.output import AsJson, say, show_facts, show_json, show_rows
+from kenshin.current import current
+from kenshin.days import day_of, parse_day
+from kenshin.errors import InvalidInput
+
+app = typer.Typer(
+    help="Context budget: check a prompt, calibrate its estimates, list models.", no_args_is_help=True
+)
+
+CODES = {"normal": 0, "warning": 3, "critical": 4}
+IN_FORCE = {
+    "model": "model",
+    "script": "script",
+    "calls": "calls",
+    "factor": "estimate times",
+    "bound": "95 % within",
+}
+FITTED = {
+    "model": "model",
+    "script": "script",
+    "calls": "calls",
+    "outcome": "outcome",
+    "reason": "why",
+}
+MODELS = {
+    "name": "model",
+    "window": "window",
+    "limit": "budget",
+    "output_limit": "longest answer",
+    "family": "tokenizer",
+    "tier": "tier",
+}
+
+
+@app.command()
+def check(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A JSON event; '-': standard input.")],
+    model: Annotated[str | None, typer.Option("--model", help="Model id, instead of the event's.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=0, help="The request's maxTokens, kept for the answer.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with code 3 on a warning and 4 when critical.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Does a prompt fit the budget of its model?
+
+    The event has the keys of the Lambda: system_prompt, conversation_history, rag_context, user_message, model_id,
+    tools, max_tokens.
+    """
+    event = dict(_read(file))
+    event.update(
+        {
+            name: value
+            for name, value in {"model_id": model, "max_tokens": max_tokens}.items()
+            if value is not None
+        }
+    )
+    answer = answer_of(api.check_budget(**read_event(event)))
+    if as_json:
+        show_json(answer)
+    else:
+        _show_answer(answer)
+    if strict and answer["status"] != "normal":
+        raise typer.Exit(CODES[answer["status"]])
+
+
+@app.command()
+def calibration(as_json: AsJson = False) -> None:
+    """What corrects the estimates now: the registry's weights, by model and script."""
+    from math import exp, sqrt
+
+    from kenshin.budget.calibration import ONE_SIDED_95
+
+    weights, version = read_weights(current().documents)
+    if as_json:
+        show_json({"version": version, **weights.as_document()})
+        return
+    rows = [
+        {
+            **row,
+            "factor": round(exp(correction.shift), 3),
+            "bound": f"+{100 * (exp(ONE_SIDED_95 * sqrt(correction.variance)) - 1):.1f} %",
+        }
+        for row, correction in zip(
+            rows_of(weights.corrections),
+            [each for _, each in sorted(weights.corrections.items())],
+            strict=True,
+        )
+    ]
+    title = f"Version {version}, fitted through {weights.through_day}"
+    empty = "Nothing was fitted yet: the fitted numbers of the package are in force. See: kenshin budget calibrate -h"
+    show_rows(rows, as_json=False, title=title, empty=empty, columns=IN_FORCE)
+
+
+@app.command()
+def calibrate(
+    through: Annotated[
+        str | None, typer.Option("--through", help="Last day, YYYY-MM-DD; yesterday unless given.")
+    ] = None,
+    days: Annotated[int, typer.Option("--days", min=1, help="Days, counted back from it.")] = DAYS,
+    model: Annotated[
+        str | None, typer.Option("--model", help="This one alone, by its name in the registry.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge, but put nothing in force.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fit the corrections anew from recorded usage, as the DAG calibrate_tokens does every night."""
+    our = current()
+    zone, now = our.settings.zone, our.clock()
+    day = parse_day(through) if through else day_of(now, zone) - timedelta(days=1)
+    our.recorder.flush()
+    asked = {"through_day": day, "days": days, "zone": zone, "model": model}
+    told = fit_night(our.usage_log, our.documents, our.lake, **asked, dry_run=dry_run)  # type: ignore[arg-type]
+    if not dry_run:
+        told = put_in_force(
+            our.documents, our.ledger, our.lake, through_day=day, at=now, by="kenshin budget calibrate"
+        )
+    if as_json:
+        show_json(told)
+        return
+    if not dry_run:
+        rows: Any = read_report(our.lake, day)["rows"]
+        show_rows(rows, as_json=False, title=f"Calibration through {day}", empty="", columns=FITTED)
+    show_facts(told, as_json=False, title="Dry run: nothing comes into force" if dry_run else "Calibration")
+    if not told["calls"]:
+        say("No usage was recorded: call observe_usage after each answer, or use the wrapper of the client.")
+
+
+@app.command()
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False, as_json: AsJson = False
+) -> None:
+    """Drop the corrections in force; the package's numbers hold again until the next fit."""
+    our = current()
+    if not yes:
+        if as_json:
+            raise InvalidInput(value="--json", reason="a program cannot be asked", mend="Give --yes as well.")
+        typer.confirm("Drop what was learnt from reported usage?", abort=True, err=True)
+    version = drop(our.documents, our.ledger, at=our.clock(), by="kenshin budget reset")
+    show_facts(
+        {"version": version, "changed": version is not None},
+        as_json=as_json,
+        title="Nothing was in force" if version is None else "The package's numbers are in force",
+    )
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """The models that the registry knows; KENSHIN_MODELS adds to them."""
+    rows = [
+        {
+            "name": model.name,
+            "provider": model.provider,
+            "window": model.window,
+            "limit": int(model.window * model.practical_ratio),
+            "output_limit": model.output_limit,
+            "family": model.family,
+            "tier": model.tier,
+        }
+        for model in current().models
+    ]
+    show_rows(rows, as_json=as_json, title="Models", empty="The registry is empty.", columns=MODELS)
+
+
+def _read(file: str) -> Mapping[str, Any]:
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        event = json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidInput(
+            value=file, reason=f"no JSON can be read from it ({error})", mend="Give a file, or '-'."
+        ) from error
+    if not isinstance(event, dict):
+        raise InvalidInput(
+            value=file, reason="no JSON object", mend='Give e.g. {"user_message": "Where is my order?"}.'
+        )
+    return event
+
+
+def _show_answer(answer: Mapping[str, Any]) -> None:
+    facts = {
+        "status": answer["status"],
+        "recommendation": answer["recommendation"],
+        "tokens": f"{answer['total_tokens']} of {answer['budget_limit']}, at most {answer['upper_tokens']}",
+        "utilization": f"{answer['utilization_pct']} %, at most {answer['upper_pct']} %",
+        "sections": answer["sections"],
+        "model": answer["model"] if answer["known_model"] else f"{answer['model']} (unknown, window assumed)",
+        "script": f"{answer['script']}, {'corrected by usage' if answer['calibrated'] else 'not corrected by usage'}",
+    }
+    show_facts(facts, as_json=False, title="Context budget")
