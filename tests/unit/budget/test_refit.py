@@ -11,7 +11,17 @@ from typing import Any
 import pytest
 
 from kenshin.budget.calibration import MOST, Correction
-from kenshin.budget.refit import FEWEST, FITTED_COVERAGE, JUDGING, Refitted, _identity, composed, fit, judged, refit
+from kenshin.budget.refit import (
+    FEWEST,
+    FITTED_COVERAGE,
+    JUDGING,
+    Refitted,
+    _identity,
+    composed,
+    fit,
+    judged,
+    refit,
+)
 from kenshin.signals.usage import UsageObserved
 
 AT = datetime(2026, 11, 14, tzinfo=UTC)
