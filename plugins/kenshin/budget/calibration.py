@@ -2,7 +2,7 @@
 
 An exponentially weighted mean of log(actual / estimate) moves the estimate, one of the squared residuals gives the
 bound its width. Weights of 1, 1/2, 1/3 … come first, so that a family fitted for another model heals within a few
-calls; from then on the newest call has the weight 0.15.
+calls; from then on the newest call has the weight 0.15 in the mean, and 0.03 in the squares.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ from kenshin.budget.script import Script
 from kenshin.errors import InvalidInput
 from kenshin.signals.calls import OVERFLOW
 
-ALPHA = 0.15
+ALPHA, WIDTH_ALPHA = 0.15, 0.03
+"""Weights of the newest call: in the mean, and in the squares, of which few calls tell little."""
+
+SETTLED = 12
+"""Calls that a mean of such weights is worth: 2 / ALPHA - 1."""
+
 ENOUGH = 10
 """Calls after which the bound is the calibrated one alone."""
 
@@ -64,7 +69,7 @@ class Correction:
         surprise = ratio - self.shift
         spread = self.variance
         if self.calls:
-            width = max(alpha, 1 / self.calls)
+            width = max(min(alpha, WIDTH_ALPHA), 1 / self.calls)
             spread = (1 - width) * spread + width * surprise * surprise
         return replace(self, calls=self.calls + 1, shift=self.shift + weight * surprise, variance=spread)
 
@@ -99,10 +104,15 @@ class Correction:
         return corrected, bound if bound > corrected else corrected
 
 
+def uncertainty(calls: int) -> float:
+    """By how much the variance of the next call exceeds that of the calls which taught it."""
+    return 1 + 2 / min(calls, SETTLED)
+
+
 @lru_cache(maxsize=1024)
 def _factors(calls: int, shift: float, variance: float) -> tuple[float, float, float]:
     """By how much a correction moves an estimate; the logarithm of its bound's width, and that width as a factor."""
-    learnt = ONE_SIDED_95 * math.sqrt(variance * (1 + 2 / calls))
+    learnt = ONE_SIDED_95 * math.sqrt(variance * uncertainty(calls))
     return math.exp(shift), learnt, math.exp(learnt)
 
 

@@ -1,8 +1,9 @@
 """The nightly fit: shift and bound of each model and script from recorded usage, judged on calls it has not seen.
 
 Which calls are fitted and which judge is decided by a hash of each record, so a rerun divides them alike. The shift is
-the median of log(actual / estimate); the bound is the split-conformal 95 % quantile of what the shift leaves over (Lei
-et al. 2018), told as the variance of which `calibration` makes that bound.
+the median of log(actual / estimate); the bound is a split-conformal quantile of what the shift leaves over (Lei
+et al. 2018), told as the variance of which `calibration` makes that bound. Where the new shift is no better, the
+bound alone is fitted.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal
 
-from kenshin.budget.calibration import LARGEST_SHIFT, MOST, NOTHING_KNOWN, ONE_SIDED_95, Correction
+from kenshin.budget.calibration import (
+    LARGEST_SHIFT,
+    MOST,
+    NOTHING_KNOWN,
+    ONE_SIDED_95,
+    Correction,
+    uncertainty,
+)
 from kenshin.budget.script import SCRIPTS, Script
 from kenshin.budget.weights import Corrections
 from kenshin.signals.usage import UsageObserved
@@ -31,7 +39,12 @@ KEPT = 20_000
 JUDGING = 77
 """Of 256: the share of calls that judge, 30 %."""
 
-COVERAGE = 0.95
+COVERAGE, FITTED_COVERAGE = 0.95, 0.975
+"""What a bound has to keep, and what is fitted: tomorrow's calls have other texts than those that were fitted."""
+
+WIDENING = 0.02
+"""By so much, as a logarithm, a bound that holds may become wider."""
+
 EQUAL = 1e-9
 
 
@@ -42,10 +55,12 @@ class Judged:
     Args:
         error: median of |log(estimate / actual)|.
         coverage: share of the calls that stayed within the bound.
+        width: median of log(bound / estimate).
     """
 
     error: float
     coverage: float
+    width: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,29 +190,42 @@ def _refitted(model: str, script: Script, calls: _Calls, before: Correction) -> 
     about = (model, script, calls.seen, calls.overflows)
     if calls.seen < FEWEST or not judging or not fitting:
         return Refitted(*about, "too_few", f"{calls.seen} calls, fewer than {FEWEST}", before)
-    fitted = fit(fitting)
-    old, new = judged(before, judging), judged(fitted, judging)
-    outcome, reason = _verdict(old, new, len(judging))
+    old = judged(before, judging)
+    for fitted in (fit(fitting), fit(fitting, shift=before.shift)):
+        new = judged(fitted, judging)
+        outcome, reason = _verdict(old, new, len(judging))
+        if outcome == "accepted":
+            break
     return Refitted(*about, outcome, reason, before, fitted, len(judging), old, new)
 
 
-def fit(ratios: list[float]) -> Correction:
-    """Shift and variance of log(actual / estimate) of some calls; at least one."""
-    shift = statistics.median(ratios)
+def fit(ratios: list[float], *, shift: float | None = None) -> Correction:
+    """Shift and variance of log(actual / estimate) of some calls.
+
+    Args:
+        ratios: these logarithms, one at least.
+        shift: keep this one, and fit the variance alone.
+    """
+    shift = statistics.median(ratios) if shift is None else shift
     left = sorted(ratio - shift for ratio in ratios)
-    rank = min(math.ceil((len(left) + 1) * COVERAGE), len(left))
-    width = max(left[rank - 1], 0.0) / ONE_SIDED_95
-    return Correction(len(ratios), round(shift, 6), round(min(width, LARGEST_SHIFT) ** 2, 9))
+    rank = min(math.ceil((len(left) + 1) * FITTED_COVERAGE), len(left))
+    width = min(max(left[rank - 1], 0.0), LARGEST_SHIFT) / ONE_SIDED_95
+    return Correction(len(ratios), round(shift, 6), round(width**2 / uncertainty(len(ratios)), 9))
 
 
 def judged(correction: Correction, calls: Iterable[tuple[int, int, int]]) -> Judged:
     """A correction held against calls: their uncorrected tokens, the bound of these, the actual tokens."""
-    errors, held = [], []
+    errors, held, widths = list[float](), list[bool](), list[float]()
     for tokens, upper, actual in calls:
         estimate, bound = correction.numbers(tokens, upper)
         errors.append(abs(_ratio(max(estimate, 1), actual)))
         held.append(actual <= bound)
-    return Judged(round(statistics.median(errors), 6), round(statistics.mean(held), 6))
+        widths.append(_ratio(max(estimate, 1), max(bound, 1)))
+    return Judged(
+        error=round(statistics.median(errors), 6),
+        coverage=round(statistics.mean(held), 6),
+        width=round(statistics.median(widths), 6),
+    )
 
 
 def _ratio(tokens: int, actual: int) -> float:
@@ -211,4 +239,6 @@ def _verdict(old: Judged, new: Judged, calls: int) -> tuple[Outcome, str]:
     least = COVERAGE - ONE_SIDED_95 * math.sqrt(COVERAGE * (1 - COVERAGE) / calls)
     if new.coverage < min(old.coverage, least):
         return "refused", f"the bound would hold in {new.coverage:.1%} instead of {old.coverage:.1%}"
+    if old.coverage >= least and new.error >= old.error and new.width > old.width + WIDENING:
+        return "refused", f"the bound holds, and would grow from {old.width:.1%} to {new.width:.1%}"
     return "accepted", f"median error {old.error:.4f} to {new.error:.4f}, bound holds in {new.coverage:.1%}"

@@ -11,7 +11,17 @@ from typing import Any
 import pytest
 
 from kenshin.budget.calibration import MOST, Correction
-from kenshin.budget.refit import FEWEST, JUDGING, Refitted, _identity, composed, fit, judged, refit
+from kenshin.budget.refit import (
+    FEWEST,
+    FITTED_COVERAGE,
+    JUDGING,
+    Refitted,
+    _identity,
+    composed,
+    fit,
+    judged,
+    refit,
+)
 from kenshin.signals.usage import UsageObserved
 
 AT = datetime(2026, 11, 14, tzinfo=UTC)
@@ -59,7 +69,21 @@ def test_a_fit_that_is_worse_than_what_is_in_force_is_refused() -> None:
     ]
     (row,) = refit(moved, {("m", "latin"): plain.fitted}).rows  # type: ignore[dict-item]
     assert row.outcome == "refused"
-    assert "median error would rise" in row.reason
+    assert "the bound holds, and would grow from" in row.reason
+
+
+def test_a_shift_that_is_worse_leaves_the_bound_to_be_fitted() -> None:
+    """Nothing is shifted, and the fitted bound of ten percent is far too wide."""
+    records = list(usage(400, shift=0.0, spread=0.01))
+    (row,) = refit(records, {("m", "latin"): Correction(calls=900, shift=0.0, variance=0.05**2)}).rows
+    assert row.outcome == "accepted"
+    assert row.fitted is not None
+    assert row.judged_before is not None
+    assert row.judged_fitted is not None
+    assert abs(row.fitted.shift) < 0.002
+    assert row.judged_fitted.error <= row.judged_before.error
+    assert row.judged_fitted.width < row.judged_before.width / 2
+    assert row.judged_fitted.coverage >= 0.93
 
 
 def _judges(record: UsageObserved) -> bool:
@@ -121,8 +145,11 @@ def test_the_bound_is_a_quantile_of_what_the_shift_leaves() -> None:
     ratios = [number / 100 for number in range(-50, 51)]
     correction = fit(ratios)
     assert correction.shift == 0
-    assert sum(ratio <= 1.645 * math.sqrt(correction.variance) for ratio in ratios) >= 0.95 * len(ratios)
+    tokens, bound = correction.numbers(100_000, 100_000)
+    held = sum(ratio <= math.log(bound / tokens) + 1e-4 for ratio in ratios)
+    assert held == math.ceil(102 * FITTED_COVERAGE)
     assert fit([0.2]) == Correction(1, 0.2, 0.0)
+    assert fit([0.1, 0.3], shift=0.0).shift == 0.0
 
 
 def test_judging_goes_by_median_and_coverage() -> None:
