@@ -5,7 +5,8 @@
 - `counts`: what a text is made of, in passes over bytes.
 - `tokenizers`: the fitted numbers of each tokenizer family, from ``tokenizers.json``.
 - `models`: the registry of models, from ``models.json`` and a user's own file.
-- `check`: whether a prompt fits, by section, decided on the upper bound; `content` takes messages apart.
+- `check`: whether a prompt fits, by section, decided on the upper bound; `content` takes messages apart,
+  `images` tells what an image costs.
 - `calibration`: reported usage corrects estimates by model and script.
 
 Importing the package loads the standard library alone.
