@@ -48,6 +48,14 @@ def validator_of(schema: Mapping[str, Any] | str) -> Any:
         BackendUnavailable: the package jsonschema-rs is not installed.
     """
     try:
+        import jsonschema_rs  # noqa: F401
+    except ImportError as error:
+        raise BackendUnavailable(
+            value="jsonschema-rs",
+            reason="the package that checks JSON Schemas is not installed",
+            mend="Install kenshin[schema], or check the answer yourself and give schema_valid.",
+        ) from error
+    try:
         text = schema if isinstance(schema, str) else json.dumps(schema)
     except (TypeError, ValueError, RecursionError) as error:
         raise _refused(schema, error) from error
@@ -97,14 +105,8 @@ def _block(answer: str) -> str | None:
 
 @lru_cache(maxsize=KEPT)
 def _compiled(text: str) -> Any:
-    try:
-        import jsonschema_rs
-    except ImportError as error:
-        raise BackendUnavailable(
-            value="jsonschema-rs",
-            reason="the package that checks JSON Schemas is not installed",
-            mend="Install kenshin[schema], or check the answer yourself and give schema_valid.",
-        ) from error
+    import jsonschema_rs
+
     try:
         return jsonschema_rs.validator_for(json.loads(text), retriever=_refuse_reference)
     except (ValueError, RecursionError) as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -96,7 +97,8 @@ class TracePipeline:
         self._entropy = entropy
         self._max_open = max_open
         self._live = LiveTraces(otel, tracer_provider)
-        self._open: dict[PromptTrace, None] = {}
+        # Unlike a dict's, the oldest can be taken from it while other threads put some in.
+        self._open: OrderedDict[PromptTrace, None] = OrderedDict()
         self._counting = threading.Lock()
         self._leaked = self._left_out = self._failures = 0
 
@@ -237,7 +239,7 @@ class TracePipeline:
     def _forget_oldest(self) -> None:
         with self._counting:
             if len(self._open) > self._max_open:
-                self._open.pop(next(iter(self._open)), None)
+                self._open.popitem(last=False)
                 self._leaked += 1
                 first = self._leaked == 1
             else:

@@ -35,7 +35,25 @@ class SpanScope:
 
     def __enter__(self) -> Span:
         try:
-            self._span = self._opened()
+            pipeline, name = self._pipeline, self._name
+            trace = self._trace or self._current()
+            if trace is None:
+                self._span = Span(name, timer=pipeline.timer)
+                return self._span
+            here = self._before = trace_in_force.get()
+            trace_id = trace.trace_id
+            parent_id = here.span_id if here is not None and here.trace_id == trace_id else None
+            if trace._live is None:
+                span_id = pipeline.new_span_id()
+            else:
+                self._live = trace._live.open(name)
+                span_id = self._live.span_id
+            span = self._span = Span(name, span_id=span_id, parent_id=parent_id, timer=pipeline.timer)
+            if trace._turn and len(trace.spans) < pipeline.max_spans:
+                trace.spans.append(span)
+            else:
+                pipeline.left_out()
+            trace_in_force.set(TraceContext(trace_id, span_id, trace._intent))
         except Exception:
             self._pipeline.failed("A span could not be opened")
             self._trace = None
@@ -46,13 +64,12 @@ class SpanScope:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            span = self._span
             if error is None:
-                span.close(True)
+                self._span.close()
             else:
-                span.close(False, error_text(error))
+                self._span.close(False, error_text(error))
             if self._trace is not None:
-                self._left(self._trace, kind)
+                self._leave(self._trace, kind)
         except Exception:
             self._pipeline.failed("A span could not be closed")
 
@@ -64,29 +81,11 @@ class SpanScope:
     ) -> None:
         self.__exit__(kind, error, traceback)
 
-    def _opened(self) -> Span:
-        pipeline, name = self._pipeline, self._name
-        trace = self._trace
-        if trace is None:
-            trace = self._trace = trace_now.get()
-            if trace is None:
-                return Span(name, timer=pipeline.timer)
-        here = self._before = trace_in_force.get()
-        parent_id = here.span_id if here is not None and here.trace_id == trace.trace_id else None
-        if trace._live is None:
-            span_id = pipeline.new_span_id()
-        else:
-            self._live = trace._live.open(name)
-            span_id = self._live.span_id
-        span = Span(name, span_id=span_id, parent_id=parent_id, timer=pipeline.timer)
-        if trace._turn and len(trace.spans) < pipeline.max_spans:
-            trace.spans.append(span)
-        else:
-            pipeline.left_out()
-        trace_in_force.set(TraceContext(trace.trace_id, span_id, trace._intent))
-        return span
+    def _current(self) -> PromptTrace | None:
+        trace = self._trace = trace_now.get()
+        return trace
 
-    def _left(self, trace: PromptTrace, kind: type[BaseException] | None) -> None:
+    def _leave(self, trace: PromptTrace, kind: type[BaseException] | None) -> None:
         span, before, live = self._span, self._before, self._live
         here = trace_in_force.get()
         # In another context than it was entered in, e.g. that of a generator's consumer, there is nothing to put back.

@@ -71,15 +71,15 @@ class Span:
         """
         if not self.is_open:
             return
-        self.end = self._timer()
+        self.end = end = self._timer()
         self.is_open = False
-        self.duration_ms = self.lasted_ms(self.end)
+        self.duration_ms = max(end - self.start, 0.0) * 1000
         self.success = success
         self.error = cut(error, ERROR_LIMIT) if error else ""
 
     def lasted_ms(self, now: float) -> float:
         """How long it lasted, or has lasted by the instant `now` of its timer, in milliseconds."""
-        return max((self.end if not self.is_open else now) - self.start, 0.0) * 1000
+        return max(now - self.start, 0.0) * 1000 if self.is_open else self.duration_ms
 
     def __repr__(self) -> str:
         state = "open" if self.is_open else f"{self.duration_ms:.2f} ms"
