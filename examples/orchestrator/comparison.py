@@ -49,12 +49,14 @@ class Signals:
     Args:
         calls: figures of model calls, summed from the metrics' values, under the same names as `outcomes.counted`.
         traces: how many traces.
-        foreign: lines of model calls and traces that belong to no request of the run.
+        checks: how many budget checks.
+        foreign: lines of these three that belong to no request of the run.
         circuit: the first model's breaker over time, as its state changes: instant in milliseconds and state.
     """
 
     calls: Counter[str]
     traces: int
+    checks: int
     foreign: int
     circuit: Sequence[tuple[int, int]]
 
@@ -62,23 +64,25 @@ class Signals:
 def signals_of(folder: Path, trace_ids: set[str], model: str) -> Signals:
     """Read every EMF line beneath a folder."""
     calls: Counter[str] = Counter()
-    traces = foreign = 0
+    traces = checks = foreign = 0
     states: list[tuple[int, int]] = []
     for line in _lines(folder):
         kind = line.get("log_type")
-        if kind not in {"bedrock_health", "prompt_trace"}:
+        if kind not in {"bedrock_health", "prompt_trace", "budget_check"}:
             continue
         if line.get("trace_id") not in trace_ids:
             foreign += 1
         elif kind == "prompt_trace":
             traces += 1
+        elif kind == "budget_check":
+            checks += 1
         else:
             _add(line, calls)
             if line["ModelId"] == model:
                 states.append((line["_aws"]["Timestamp"], line["CircuitBreakerState"]))
     states.sort()
     changes = [each for at, each in enumerate(states) if at == 0 or states[at - 1][1] != each[1]]
-    return Signals(calls, traces, foreign, changes)
+    return Signals(calls, traces, checks, foreign, changes)
 
 
 def beside_signals(outcomes: Sequence[Outcome], signals: Signals) -> Rows:
@@ -86,7 +90,9 @@ def beside_signals(outcomes: Sequence[Outcome], signals: Signals) -> Rows:
     own = counted(call for outcome in outcomes for call in outcome.calls)
     rows = [(name, own[name], signals.calls[name]) for name in sorted(own | signals.calls)]
     traced = sum(outcome.trace_id is not None for outcome in outcomes)
-    return [("traces", traced, signals.traces), *rows]
+    # A prompt that cannot be made to fit is checked, and not sent.
+    checked = sum(bool(outcome.trace_id and (outcome.calls or outcome.status == 413)) for outcome in outcomes)
+    return [("traces", traced, signals.traces), ("budget checks", checked, signals.checks), *rows]
 
 
 def beside_journal(outcomes: Sequence[Outcome], journal: Sequence[Mapping[str, Any]]) -> Rows:

@@ -102,11 +102,15 @@ def _own_run(said: Any, plan: Plan) -> int:
     print("\nThe first model's breaker, in seconds of the run:")
     for at, state in signals.circuit:
         print(f"  {max(at / 1000 - began, 0):6.1f}  {STATES[state]}")
-    same = _print_rows("The generator's log and the signals", beside_signals(load.outcomes, signals))
+    answered = sum(outcome.status == 200 for outcome in load.outcomes)
+    observed = ("scored observations in the store", answered, status["observations"]["stored"])
+    same = _print_rows(
+        "The generator's log and the signals", [*beside_signals(load.outcomes, signals), observed]
+    )
     same &= _print_rows(
         "The generator's log and the model server's journal", beside_journal(load.outcomes, journal)
     )
-    print(f"\nLines of nobody's requests: {signals.foreign}. Observations: {status['observations']}")
+    print(f"\nLines of nobody's requests: {signals.foreign}")
     plain, every = added_time(load.outcomes, journal)
     own = own_time(load.outcomes)
     print("\nTime in the service minus time in the model server, ms      requests     p50     p99")
@@ -131,7 +135,8 @@ def _settled(url: str) -> dict[str, Any]:
     end = time.monotonic() + SETTLED_S
     while True:
         status: dict[str, Any] = httpx.get(f"{url}/health", timeout=30).json()
-        if all(lane["waiting"] == 0 for lane in status["signals"]) or time.monotonic() > end:
+        waiting = status["observations"]["queued"] + sum(lane["waiting"] for lane in status["signals"])
+        if waiting == 0 or time.monotonic() > end:
             return status
         time.sleep(0.2)
 

@@ -10,6 +10,7 @@ import pytest
 
 from kenshin.backends.local.emf import EmfFiles
 from kenshin.runtime import utc_now
+from kenshin.signals.budgets import BudgetChecked
 from kenshin.signals.calls import BedrockHealthMetrics
 from kenshin.signals.emf import EmfRenderer
 from kenshin.signals.guard import DimensionGuard
@@ -62,7 +63,11 @@ def written(folder: Path, calls: list[BedrockHealthMetrics], traces: str = "abc"
     files = EmfFiles(folder, EmfRenderer("MangaAssist", DimensionGuard(100)))
     assert files.write(calls) == 0
     made = [PromptTraced(utc_now(), each * 32, "s", "limits", "t", "1", 1.0) for each in traces]
-    assert files.write(made) == 0
+    checks = [
+        BudgetChecked(utc_now(), MODEL, "normal", 1.0, 1.0, 1, 1, 9, {}, "rag_context", 1, trace_id=each * 32)
+        for each in traces
+    ]
+    assert files.write([*made, *checks]) == 0
     return folder
 
 
@@ -75,7 +80,7 @@ def test_right_signals_are_the_same_in_every_row(tmp_path: Path) -> None:
     rows = beside_signals(OUTCOMES, signals)
     assert all(own == other for _, own, other in rows)
     found = {name: own for name, own, _ in rows}
-    assert found["traces"] == 3
+    assert found["traces"] == found["budget checks"] == 3
     assert found["InvocationCount"] == found[f"InvocationCount of {MODEL}"] == 4
     assert found["SuccessCount"] == 2
     assert found["ErrorCount InternalServerException"] == found["ErrorCount"] == 1
@@ -92,7 +97,7 @@ def test_a_lost_or_doubled_call_is_seen(tmp_path: Path, calls: list[BedrockHealt
 
 def test_a_lost_trace_and_a_strangers_line_are_seen(tmp_path: Path) -> None:
     signals = signals_of(written(tmp_path, [*CALLS, call("d" * 32)], traces="ab"), ids(), MODEL)
-    assert signals.traces == 2
+    assert signals.traces == signals.checks == 2
     assert signals.foreign == 1
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from local_processes import free_port
 
 from kenshin.errors import BackendUnavailable
+from local_processes import free_port
 from orchestrator.local import LocalChat
 
 
