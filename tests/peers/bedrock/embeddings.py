@@ -32,6 +32,9 @@ def embed(body: Mapping[str, Any], counter: Counter) -> tuple[dict[str, Any], in
         raise ServiceError(
             "ValidationException", f"Malformed input request: dimensions is none of {DIMENSIONS}"
         )
+    kinds = body.get("embeddingTypes", ["float"])
+    if not isinstance(kinds, list) or not set(kinds) <= {"float", "binary"}:
+        raise ServiceError("ValidationException", "Malformed input request: embeddingTypes: float, binary")
     tokens = counter(text)
     if len(text) > MOST_CHARACTERS or tokens > MOST_TOKENS:
         raise ServiceError(
@@ -40,7 +43,6 @@ def embed(body: Mapping[str, Any], counter: Counter) -> tuple[dict[str, Any], in
         )
     vector = _vector(text, dimensions, normalize=bool(body.get("normalize", True)))
     answer: dict[str, Any] = {"embedding": vector, "inputTextTokenCount": tokens}
-    kinds = body.get("embeddingTypes", ["float"])
     answer["embeddingsByType"] = {
         kind: vector if kind == "float" else [int(each > 0) for each in vector] for kind in kinds
     }

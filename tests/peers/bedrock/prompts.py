@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from peers.bedrock.shapes import ServiceError
 from peers.bedrock.tokens import MESSAGE_FRAME, REQUEST_FRAME, Counter
 
 IMAGE_TOKENS = 1500
@@ -128,7 +129,7 @@ def of_converse(
         turns=tuple(turns),
         tools=tuple(tools),
         tool_choice=choice["tool"]["name"] if "tool" in choice else "any" if "any" in choice else "auto",
-        schema=json.loads(format_["schema"]) if "schema" in format_ else None,
+        schema=_schema(format_["schema"]) if "schema" in format_ else None,
         max_tokens=inference.get("maxTokens"),
         stop_sequences=tuple(inference.get("stopSequences", ())),
         input_tokens=found.tokens,
@@ -169,6 +170,16 @@ def of_messages(
         prefixes=tuple(found.prefixes),
         guarded=guarded,
     )
+
+
+def _schema(text: str) -> Mapping[str, Any]:
+    try:
+        read = json.loads(text)
+    except ValueError as error:
+        raise ServiceError("ValidationException", f"The JSON Schema is no JSON: {error}") from error
+    if not isinstance(read, dict):
+        raise ServiceError("ValidationException", "The JSON Schema is no object")
+    return read
 
 
 def _as_blocks(content: Any) -> Sequence[Mapping[str, Any]]:

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import struct
+import traceback
 import uuid
 from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -88,7 +89,7 @@ class Request(BaseHTTPRequestHandler):
             fault = peer.faults.draw(name, model_id, streams=streams)
             if fault is not None and not self._struck(fault, entry):
                 return
-            answer = peer.operations.run(route, said)
+            answer = self._answered(route, said)
         except ServiceError as error:
             status = peer.service.errors.get(error.code, 403)
             entry.status, entry.code = status, error.code
@@ -104,6 +105,16 @@ class Request(BaseHTTPRequestHandler):
             self._stream(route, answer, entry, fault)
         else:
             self._whole(route, answer, entry)
+
+    def _answered(self, route: Route, said: dict[str, Any]) -> Answer:
+        try:
+            return self.peer.operations.run(route, said)
+        except ServiceError:
+            raise
+        except Exception as error:
+            # E.g. an answer function of a test: the caller gets a 500, and whoever wrote it reads why.
+            traceback.print_exc()
+            raise ServiceError("InternalServerException", f"The stand-in failed: {error!r}") from error
 
     def _struck(self, fault: Fault, entry: Entry) -> bool:
         """Do what a fault says; answers whether the request is to be answered all the same.

@@ -269,7 +269,14 @@ def test_titan_embeds_texts_so_that_like_ones_lie_together(bedrock_client: Any, 
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"inputText": ""}, {"inputText": "a", "dimensions": 7}, {"inputText": "a", "what": 1}]
+    "body",
+    [
+        {},
+        {"inputText": ""},
+        {"inputText": "a", "dimensions": 7},
+        {"inputText": "a", "what": 1},
+        {"inputText": "a", "embeddingTypes": 1},
+    ],
 )
 def test_titan_refuses_what_it_does_not_know(bedrock_client: Any, body: dict[str, Any]) -> None:
     with pytest.raises(bedrock_client.exceptions.ValidationException, match="Malformed"):
@@ -326,3 +333,22 @@ def test_answers_and_counts_are_the_callers_to_give() -> None:
 def test_a_stream_of_an_embedding_model_is_refused(bedrock_client: Any) -> None:
     with pytest.raises(ClientError, match="unsupported"):
         bedrock_client.invoke_model_with_response_stream(modelId=TITAN, body='{"inputText": "a"}')
+
+
+@pytest.mark.parametrize("schema", ["no json", "[]"])
+def test_a_json_schema_that_is_none_is_refused(bedrock_client: Any, schema: str) -> None:
+    said = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": schema}}}}
+    with pytest.raises(bedrock_client.exceptions.ValidationException, match="JSON Schema"):
+        bedrock_client.converse(modelId=HAIKU, messages=user("hello"), outputConfig=said)
+
+
+def test_an_answer_function_that_fails_is_a_500_and_said_aloud(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail(prompt: Prompt) -> Reply:
+        raise RuntimeError("a mistake of the test")
+
+    with BedrockPeer(model=Model(answer=fail)) as peer:
+        asking = client(peer.url)
+        with pytest.raises(asking.exceptions.InternalServerException, match="a mistake of the test"):
+            asking.converse(modelId=HAIKU, messages=user("hello"))
+        assert peer.log[0].status == 500
+    assert "RuntimeError" in capfd.readouterr().err
