@@ -164,7 +164,7 @@ def _print_outcomes(outcomes: Sequence[Outcome]) -> None:
 def _print_rows(title: str, rows: Rows) -> bool:
     print(f"\n{title}")
     for name, own, other in rows:
-        print(f"  {name:72} {own:9} {other:9}{'' if own == other else '   differ'}")
+        print(f"  {name:84} {own:9} {other:9}{'' if own == other else '   differ'}")
     return all(own == other for _, own, other in rows)
 
 
