@@ -47,7 +47,7 @@ up: .venv/.runtime ## Start Airflow with Kenshin on this machine, on 127.0.0.1.
 
 .PHONY: test
 test: .venv/.dev ## Run the tests, a live Airflow included (ARGS="-k drift" narrows them).
-	@$(TEST_ENV) $(BIN)/python -m pytest -m "not compose and not slow and not standins" $(ARGS)
+	@$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not compose and not slow and not standins" $(ARGS)
 
 .PHONY: lint
 lint: .venv/.dev ## Check style, forbidden imports and types.

@@ -54,7 +54,7 @@ class LocalAirflow:
         folder: home of its database, logs and secrets.
         kenshin_home: home of Kenshin's embedded state.
         dags: folder of DAG files.
-        port: preferred port; another free one is taken where it is in use.
+        port: preferred port; another free one is taken where it is in use, and where it is 0.
         template: a migrated database to start from, made where it is missing; saves the migration.
         settings: further variables of Kenshin or Airflow, which win.
     """

@@ -1,4 +1,7 @@
-"""One real Airflow for all tests of this folder: the project's DAGs and plugins, a fresh home for Kenshin."""
+"""One real Airflow for all tests of this folder: the project's DAGs and plugins, a fresh home for Kenshin.
+
+One worker of pytest runs them all, so that there is one Airflow however many workers there are.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.airflow)
+            item.add_marker(pytest.mark.xdist_group("airflow"))
 
 
 @pytest.fixture(scope="session")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
     home = tmp_path_factory.mktemp("airflow")
     with LocalAirflow(
-        home / "airflow", kenshin_home=home / "kenshin", template=template_database()
+        home / "airflow", kenshin_home=home / "kenshin", port=0, template=template_database()
     ) as running:
         yield running
 

@@ -5,7 +5,8 @@
 - `counts`: what a text is made of, in passes over bytes.
 - `tokenizers`: the fitted numbers of each tokenizer family, from ``tokenizers.json``.
 - `models`: the registry of models, from ``models.json`` and a user's own file.
-- `check`: whether a prompt fits, by section, decided on the upper bound; `content` takes messages apart.
+- `check`: whether a prompt fits, by section, decided on the upper bound; `content` takes messages apart,
+  `images` tells what an image costs.
 - `fitting`: makes a prompt fit, in the steps of `steps` under a `fitpolicy`; `fitted` says what went. A `draft` has the
   prompt's `costs`, its `messages` by `turns`, its `passages`; `repetition` and `whitespace` find what says nothing new.
 - `calibration`: reported usage corrects estimates by model and script.

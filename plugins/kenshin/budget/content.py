@@ -7,18 +7,13 @@ read as the JSON it is, which is what a model would be shown at most.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kenshin.budget.images import image_tokens
 from kenshin.errors import InvalidInput
 
-IMAGE_TOKENS = 1_600
-"""Of an image whose size cannot be read: the most that one is taken to cost, declared and not measured."""
-
-PIXELS_PER_TOKEN = 750
 DEEPEST = 32
-_PNG = b"\x89PNG\r\n\x1a\n"
 _MARKS = {"cachePoint", "cache_control"}
 _TEXTUAL = {"txt", "md", "csv", "html"}
 
@@ -85,7 +80,7 @@ def _read(content: object, found: Content, depth: int) -> None:
 def _read_block(block: Mapping[object, object], found: Content, depth: int) -> None:
     kind = block.get("type")
     if "image" in block or kind == "image":
-        found.image_tokens += _image_tokens(block.get("image", block))
+        found.image_tokens += image_tokens(block.get("image", block))
     elif "document" in block or kind == "document":
         _read_document(block.get("document", block), found)
     elif "toolResult" in block or kind == "tool_result":
@@ -105,16 +100,6 @@ def _read_block(block: Mapping[object, object], found: Content, depth: int) -> N
                 return
         if not set(block) <= _MARKS:
             found.texts.append(as_json(block["json"] if "json" in block else dict(block)))
-
-
-def _image_tokens(image: object) -> int:
-    """Width × height / 750 where a PNG's header tells the size, 1,600 otherwise."""
-    source = image.get("source") if isinstance(image, Mapping) else None
-    raw = source.get("bytes") if isinstance(source, Mapping) else None
-    if not isinstance(raw, bytes) or not raw.startswith(_PNG) or len(raw) < 24:
-        return IMAGE_TOKENS
-    width, height = int.from_bytes(raw[16:20]), int.from_bytes(raw[20:24])
-    return min(math.ceil(width * height / PIXELS_PER_TOKEN), IMAGE_TOKENS)
 
 
 def _read_document(document: object, found: Content) -> None:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kenshin.budget.check import MESSAGE_FRAME, REQUEST_FRAME, BudgetPolicy, check, together
-from kenshin.budget.content import IMAGE_TOKENS, read_content
+from kenshin.budget.content import read_content
 from kenshin.budget.estimate import estimate_text
+from kenshin.budget.images import MOST_TOKENS
 from kenshin.budget.models import DEFAULT_MODEL, Model, Models
 from kenshin.errors import InvalidInput, InvalidPolicy, KenshinError
 
@@ -119,7 +120,7 @@ def test_images_cost_by_their_size() -> None:
     assert read_content([{"image": {"format": "png", "source": {"bytes": PNG}}}]).image_tokens == 100
     assert (
         read_content([{"type": "image", "source": {"type": "base64", "data": "…"}}]).image_tokens
-        == IMAGE_TOKENS
+        == MOST_TOKENS
     )
 
 
