@@ -97,7 +97,9 @@ class Breakers:
                     error,
                 )
             return False
-        self._failing = False
+        if self._failing:
+            self._failing = False
+            logger.warning("Overrides of breakers can be read again.")
         with self._lock:
             self._overrides = read
             for breaker in self._by_place.values():
