@@ -181,6 +181,11 @@ FAULTS = [
 ]
 
 
+def patience_s(fault: Fault) -> float:
+    """A client's read time-out: short where nothing will come, long where a busy machine may keep an answer waiting."""
+    return 0.2 if fault.kind == "hang" else 10.0
+
+
 class FakeDocuments:
     """Documents in a dictionary, with versions; `broken` makes every question fail."""
 

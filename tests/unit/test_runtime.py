@@ -93,6 +93,18 @@ def test_reading_the_calibration_makes_no_registry(tmp_path):
     runtime.close()
 
 
+def test_breakers_are_kept_under_the_registrys_overrides_and_make_no_registry(tmp_path):
+    runtime = runtime_of(tmp_path)
+    breaker = runtime.breakers.of("m", "tokyo")
+    assert runtime.breakers.refresh()
+    assert list(tmp_path.iterdir()) == []
+    runtime.documents.put("breakers", {"overrides": [{"model": "m", "mode": "open"}]}, expected=None)
+    assert runtime.breakers.refresh()
+    assert runtime.breakers.of("m", "tokyo") is breaker
+    assert breaker.overridden == "open"
+    runtime.close()
+
+
 def test_every_listener_of_calls_hears_what_the_wrapper_tells(tmp_path):
     runtime = runtime_of(tmp_path, KENSHIN_SIGNALS="memory:", KENSHIN_SIGNALS_MODE="sync")
     call = BedrockHealthMetrics("claude-3-5-sonnet", "", 9.0, "success", input_tokens=120)

@@ -106,12 +106,12 @@ def parsed(raw: bytes) -> dict[str, Any]:
 
 def tokens_in(usage: object) -> Tokens:
     """The tokens that a usage states, in the keys of any family."""
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):
         return _NOTHING
-    for names in _USAGES:
-        if names[0] in usage or names[1] in usage:
-            found = [_count(usage.get(name)) for name in names]
-            return found[0], found[1], found[2], found[3]
+    for new, out, read, written in _USAGES:
+        if new in usage or out in usage:
+            get = usage.get
+            return _count(get(new)), _count(get(out)), _count(get(read)), _count(get(written))
     return _NOTHING
 
 

@@ -97,11 +97,14 @@ class Breakers:
                     error,
                 )
             return False
-        self._failing = False
+        if self._failing:
+            self._failing = False
+            logger.warning("Overrides of breakers can be read again.")
         with self._lock:
             self._overrides = read
-            for breaker in self._by_place.values():
-                breaker.override(self._override_of(breaker.name))
+            held = list(self._by_place.values())
+        for breaker in held:
+            breaker.override(self._override_of(breaker.name))
         return True
 
     def close(self) -> None:
@@ -142,7 +145,7 @@ class Breakers:
 
     def _begin(self) -> None:
         self._thread: threading.Thread | None = None
-        # Re-entrant: a listener that hears of an override may ask for another breaker.
+        # Re-entrant: a listener that hears of a new breaker's override may ask for another one.
         self._lock = threading.RLock()
         self._stop = threading.Event()
 

@@ -44,6 +44,8 @@ FAULTS = frozenset(
 _TIMEOUT_CLASSES = frozenset({"ConnectTimeoutError", "ReadTimeoutError", "TimeoutError"})
 _BROKEN_CLASSES = frozenset(
     {
+        "ClientConnectionError",  # of aiohttp, as the next
+        "ClientPayloadError",
         "ConnectionError",  # of Python and of botocore
         "HTTPClientError",
         "HTTPError",  # urllib3's base: what breaks while a stream is read is not translated

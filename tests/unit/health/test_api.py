@@ -18,6 +18,7 @@ from kenshin.health import (
     BedrockClientWrapper,
     BedrockHealthMetrics,
     BreakerPolicy,
+    Breakers,
     QuotaPolicy,
     api,
     emit_health_metrics,
@@ -171,7 +172,8 @@ def test_health_metrics_never_raise(runtime, caplog):
 
 def test_an_override_reaches_a_running_wrapper(runtime):
     client = FakeClient([conversed()])
-    wrapper = BedrockClientWrapper(client, breakers=own_breakers())
+    breakers = Breakers(documents=lambda: runtime.documents, interval_s=0.02)
+    wrapper = BedrockClientWrapper(client, breakers=breakers)
     wrapper.converse(modelId=HAIKU)
     api.override_breaker(f"arn:x/{HAIKU}", "open", by="vera")
     assert [each.as_dict() for each in api.breaker_overrides()] == [
@@ -182,10 +184,15 @@ def test_an_override_reaches_a_running_wrapper(runtime):
         end = time.monotonic() + 20
         while time.monotonic() < end:
             wrapper.converse(modelId=HAIKU)
-            time.sleep(0.05)
+            time.sleep(0.01)
 
     with pytest.raises(CircuitOpen):
         called_again_and_again()
+    other = own_breakers()
+    assert other.refresh()
+    assert other.of(HAIKU).overridden == "open"
+    for each in (breakers, other):
+        each.close()
     assert api.clear_breaker(HAIKU)
     assert api.breaker_overrides() == []
 

@@ -100,6 +100,7 @@ def test_a_store_that_is_gone_leaves_what_was_known(breakers, documents, caplog)
     assert caplog.text.count("cannot be read") == 1
     documents.broken = False
     assert breakers.refresh()
+    assert caplog.text.count("can be read again") == 1
 
 
 def test_a_request_does_not_wait_for_the_store():

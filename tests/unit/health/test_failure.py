@@ -74,6 +74,7 @@ def test_within_a_stream_a_code_begins_small_and_has_no_status(code, tidy, statu
         (urllib3.ProtocolError("broken"), "error", "fault"),
         (ChecksumMismatch(1, 2), "error", "fault"),
         (ConnectionResetError(), "error", "fault"),
+        (type("ClientPayloadError", (Exception,), {})(), "error", "fault"),
         (boto.ParamValidationError(report="x"), "error", "ignored"),
         (boto.NoCredentialsError(), "error", "ignored"),
         (TypeError("x"), "error", "ignored"),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from model_calls import BODY, FAULTS, HAIKU, HELLO, OPERATIONS, STREAMS, FakeClient, called
+from model_calls import BODY, FAULTS, HAIKU, HELLO, OPERATIONS, STREAMS, FakeClient, called, patience_s
 from peers.bedrock import Fault, client
 
 from kenshin.errors import CircuitOpen, InvalidInput
@@ -37,7 +37,7 @@ def test_it_records_what_the_wrapper_records(ward, bedrock, bedrock_client, inst
 @pytest.mark.parametrize(("fault", "status", "code", "outcome"), FAULTS, ids=lambda value: str(value)[:40])
 def test_it_records_faults_as_the_wrapper_does(ward, bedrock, instrument, fault, status, code, outcome):
     bedrock.set_faults([fault])
-    asking = client(bedrock.url, read_timeout_s=0.2, retries=1)
+    asking = client(bedrock.url, read_timeout_s=patience_s(fault), retries=1)
     with instrument(asking), pytest.raises(Exception):  # noqa: B017, PT011 - of ten kinds
         asking.converse(modelId=HAIKU, messages=HELLO)
     with pytest.raises(Exception):  # noqa: B017, PT011 - of ten kinds

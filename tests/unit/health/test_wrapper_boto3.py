@@ -8,8 +8,8 @@ from threading import Thread
 
 import pytest
 from botocore.response import StreamingBody
-from model_calls import BODY, FAULTS, HAIKU, HELLO, OPERATIONS, SONNET, STREAMS, called
-from peers.bedrock import Fault, client
+from model_calls import BODY, FAULTS, HAIKU, HELLO, OPERATIONS, SONNET, STREAMS, called, patience_s
+from peers.bedrock import Fault, Pace, client
 
 from kenshin.errors import CircuitOpen
 
@@ -86,7 +86,7 @@ def test_a_guardrail_that_intervenes_is_seen(ward, wrapper, operation):
 def test_each_fault_is_recorded_as_what_it_is(ward, bedrock, operation, fault, status, code, outcome):
     bedrock.set_faults([fault])
     with pytest.raises(Exception) as raised:  # noqa: PT011 - of ten kinds
-        called(ward.wrapped(client(bedrock.url, read_timeout_s=0.2)), operation)
+        called(ward.wrapped(client(bedrock.url, read_timeout_s=patience_s(fault))), operation)
     record = ward.record
     assert (record.status, record.error_code, record.error_class) == (
         status,
@@ -119,8 +119,8 @@ def test_a_stream_that_breaks_is_recorded_as_what_it_is(
 
 
 def test_a_stream_that_is_slow_to_go_on_times_out(ward, bedrock, wrapper):
-    bedrock.pace = type(bedrock.pace)(token_s=1.0)
-    asking = ward.wrapped(client(bedrock.url, read_timeout_s=0.2))
+    bedrock.pace = Pace(token_s=5.0)
+    asking = ward.wrapped(client(bedrock.url, read_timeout_s=1.0))
     with pytest.raises(Exception, match=r"[Tt]imed out"):
         called(asking, "converse_stream")
     assert (ward.record.status, ward.record.error_code) == ("timeout", "ReadTimeoutError")
@@ -153,18 +153,19 @@ def test_under_load_with_everything_going_wrong_each_try_is_told_once(ward, bedr
         [
             Fault("error", code="ThrottlingException", rate=0.1),
             Fault("error", code="InternalServerException", rate=0.1),
-            Fault("hang", rate=0.04, delay_s=0.3),
+            Fault("hang", rate=0.03, delay_s=3),
             Fault("reset", rate=0.05),
             Fault("broken_stream", rate=0.1),
             Fault("stream_error", code="ModelStreamErrorException", rate=0.1),
         ],
         seed=7,
     )
-    asking = ward.wrapped(client(bedrock.url, read_timeout_s=0.1), fallbacks=[HAIKU], fallback_on_fault=True)
+    asking = ward.wrapped(client(bedrock.url, read_timeout_s=1.5), fallbacks=[HAIKU], fallback_on_fault=True)
     outcomes: Counter[str] = Counter()
 
     def caller(number):
         for turn in range(20):
+            ward.clock.pass_(1)
             operation = "converse_stream" if (number + turn) % 2 else "converse"
             try:
                 called(asking, operation, SONNET)
@@ -191,6 +192,7 @@ def test_under_load_with_everything_going_wrong_each_try_is_told_once(ward, bedr
             assert (record.model_id, record.output_tokens) == (entry.model_id, entry.output_tokens)
     assert not answered
     struck = Counter(entry.fault.partition(":")[0] for entry in bedrock.log if entry.fault)
+    assert set(struck) == {"error", "hang", "reset", "broken_stream", "stream_error"}
     assert sum(record.status == "throttled" for record in told) == sum(
         entry.fault == "error:ThrottlingException" for entry in bedrock.log
     )
