@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kenshin.budget import (
         BudgetCheckResult,
+        BudgetFit,
         BudgetPolicy,
+        FitPolicy,
         TokenEstimate,
         check_budget,
         estimate_tokens,
+        fit_budget,
         observe_usage,
     )
     from kenshin.drift import DriftReport, check_drift, cosine_distance, cosine_distances
@@ -40,9 +43,11 @@ if TYPE_CHECKING:
 __all__ = [
     "ABObservation",
     "BudgetCheckResult",
+    "BudgetFit",
     "BudgetPolicy",
     "DriftReport",
     "Experiment",
+    "FitPolicy",
     "KenshinError",
     "PromptABTester",
     "TokenEstimate",
@@ -53,6 +58,7 @@ __all__ = [
     "cosine_distance",
     "cosine_distances",
     "estimate_tokens",
+    "fit_budget",
     "get_prompt_version",
     "observe_usage",
     "record_observation",
@@ -63,10 +69,13 @@ _HOMES = {
     **dict.fromkeys(
         [
             "BudgetCheckResult",
+            "BudgetFit",
             "BudgetPolicy",
+            "FitPolicy",
             "TokenEstimate",
             "check_budget",
             "estimate_tokens",
+            "fit_budget",
             "observe_usage",
         ],
         "kenshin.budget",

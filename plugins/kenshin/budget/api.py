@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kenshin.budget.calibration import Correction
@@ -13,11 +14,14 @@ from kenshin.budget.estimate import TokenEstimate, estimate_text
 from kenshin.budget.models import DEFAULT_MODEL, Model
 from kenshin.budget.script import Script
 from kenshin.current import current
-from kenshin.errors import InvalidInput, InvalidPolicy, UnknownModel
+from kenshin.errors import ContextBudgetExceeded, InvalidInput, InvalidPolicy, UnknownModel
 from kenshin.signals.context import prompt_measured, trace_in_force
 
 if TYPE_CHECKING:
+    from kenshin.budget.fitpolicy import FitPolicy
+    from kenshin.budget.fitted import BudgetFit
     from kenshin.budget.observing import Estimated
+    from kenshin.budget.steps import Summariser
     from kenshin.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -103,6 +107,67 @@ def check_budget(
     return result
 
 
+def fit_budget(
+    system_prompt: object = "",
+    conversation_history: Sequence[Mapping[str, object]] = (),
+    rag_context: object = "",
+    user_message: object = "",
+    model_id: str = DEFAULT_MODEL,
+    *,
+    tools: Sequence[Mapping[str, object]] = (),
+    policy: BudgetPolicy | None = None,
+    fit_policy: FitPolicy | None = None,
+    summariser: Summariser | None = None,
+    strict: bool = False,
+) -> BudgetFit:
+    """Make a prompt fit the budget of a model: compressed in the warning zone, trimmed when critical, else as it is.
+
+    What was done leaves as the record of a budget check, and the measure of what came out is left behind as
+    `prompt_measured`. See `kenshin.budget.fitting.fit`.
+
+    Args:
+        system_prompt: a text, or content blocks of Converse or Messages, as in all sections; stays as it is.
+        conversation_history: messages with `role` and `content`.
+        rag_context: passages as a list, the best first or each with a ``score``; or a text, split at blank lines.
+        user_message: the turn to be answered; stays as it is.
+        model_id: any id of the model; an unknown one is assumed to have a window of 200,000.
+        tools: definitions in the form of either API; stay as they are.
+        policy: thresholds, reserve and ratio.
+        fit_policy: targets, steps and priorities.
+        summariser: puts a list of old messages into a text; whatever it answers or raises, the fitting goes on.
+        strict: refuse an unknown model.
+
+    Raises:
+        ContextBudgetExceeded: nothing helps: all that may go went. It carries the best attempt.
+        InvalidInput: a section is no content.
+        InvalidPolicy: the policies contradict each other or leave no budget.
+        UnknownModel: `strict`, and the registry does not know the model.
+    """
+    from kenshin.budget.fitting import fit
+
+    runtime = current()
+    model = runtime.models.find(model_id, strict=strict)
+    try:
+        fitted = fit(
+            model,
+            system_prompt=system_prompt,
+            conversation_history=conversation_history,
+            rag_context=rag_context,
+            user_message=user_message,
+            tools=tools,
+            policy=policy,
+            fit_policy=fit_policy,
+            summariser=summariser,
+            judge=partial(check, calibration=runtime.token_calibration),
+        )
+    except ContextBudgetExceeded as error:
+        _tell(runtime, model, error.best)
+        raise
+    prompt_measured.set(fitted.after.measured)
+    _tell(runtime, model, fitted)
+    return fitted
+
+
 def observe_usage(
     model_id: str,
     estimate: Estimated,
@@ -150,22 +215,30 @@ def lambda_handler(event: Mapping[str, Any] | None, context: object) -> dict[str
     return {"statusCode": status, "body": json.dumps(body)}
 
 
-def _tell(runtime: Runtime, model: Model, result: BudgetCheckResult) -> None:
-    """Record the check, and log what a person should know; whatever fails here is not the request's concern."""
+def _tell(runtime: Runtime, model: Model, found: BudgetCheckResult | BudgetFit) -> None:
+    """Record a check, and log what a person should know; whatever fails here is not the request's concern."""
     try:
         trace = trace_in_force.get()
-        record = result.as_record(runtime.clock(), trace_id=trace.trace_id if trace else None)
-        runtime.recorder.record(record)
-        if result.recommendation is not None:
-            logger.warning("Prompt for %s: %s", result.model, result.recommendation)
-        if not model.known and (name := model.name[:NAMED_BY]) not in _named and len(_named) < NAMED_AT_MOST:
-            _named.add(name)
-            logger.warning(
-                "The registry does not know the model %s: a window of %d tokens is assumed. See KENSHIN_MODELS.",
-                name,
-                model.window,
-            )
+        runtime.recorder.record(found.as_record(runtime.clock(), trace_id=trace.trace_id if trace else None))
+        checked, done = (found, "") if isinstance(found, BudgetCheckResult) else (found.before, found.summary)
+        if checked.recommendation is not None:
+            logger.warning("Prompt for %s: %s", checked.model, f"{checked.recommendation} {done}".rstrip())
+        if not model.known:
+            _name(model)
     except Exception as error:
         if type(error) not in _failures:
             _failures.add(type(error))
             logger.exception("A budget check could not be recorded; such failures are not told again")
+
+
+def _name(model: Model) -> None:
+    """Say of an unknown model, once a process, that its window is assumed."""
+    name = model.name[:NAMED_BY]
+    if name in _named or len(_named) >= NAMED_AT_MOST:
+        return
+    _named.add(name)
+    logger.warning(
+        "The registry does not know the model %s: a window of %d tokens is assumed. See KENSHIN_MODELS.",
+        name,
+        model.window,
+    )
