@@ -86,11 +86,18 @@ class Context:
         return isinstance(self.given, str | Mapping)
 
     def built(self, passages: Sequence[Passage]) -> object:
-        """Some of the passages in the form given; a block without text becomes an empty list."""
+        """Some of the passages in the form given.
+
+        A block without text becomes an empty list, and a cache mark before which nothing is left goes, since the
+        APIs take neither.
+        """
         if tuple(passages) == self.passages or not self.passages:
             return self.given
         if not self.split:
-            values = [passage.value for passage in passages]
+            kept = list(passages)
+            while kept and kept[0].fixed and not self.passages[0].fixed:
+                del kept[0]
+            values = [passage.value for passage in kept]
             return tuple(values) if isinstance(self.given, tuple) else values
         text = self.joined(passages)
         if isinstance(self.given, Mapping):

@@ -60,6 +60,12 @@ def test_scores_rank_where_all_passages_carry_one() -> None:
         assert ranked(dict(enumerate(Context.read(unscored).passages))) == [2, 1, 0]
 
 
+def test_a_mark_that_would_come_first_goes() -> None:
+    context = Context.read(["one", MARK, "two"])
+    assert context.built(context.passages[1:]) == ["two"]
+    assert Context.read([MARK, "one", "two"]).built(Context.read([MARK, "one"]).passages) == [MARK, "one"]
+
+
 def test_a_mark_alone_is_no_passage() -> None:
     assert [passage.fixed for passage in Context.read(["one", MARK, {"image": {}}]).passages] == [
         False,

@@ -37,7 +37,7 @@ def test_another_number_is_no_repetition() -> None:
 
 
 def test_the_share_decides() -> None:
-    other = SHIPPING.replace("mail", "telephone")
+    other = SHIPPING.replace("a fee", "a cost")
     assert found(SHIPPING, other) == {1: 0}
     assert found(SHIPPING, other, share=1.0) == {}
 
