@@ -47,7 +47,7 @@ def seed_estimate(text: str) -> float:
 
 def bounded(text: dict[str, Any], numbers: Tokenizer, family: str) -> Case:
     """One text measured with given numbers."""
-    tokens, margin = measure(text["text"], numbers, lexicon())
+    tokens, margin = measure(text["text"], numbers, lexicon(family))
     return text, tokens, tokens * math.exp(margin), text["counts"][family]
 
 
@@ -157,7 +157,7 @@ def speed(known: list[dict[str, Any]]) -> None:
         for length in (400, 4_000, 20_000, 1_000_000):
             text = (joined * (length // len(joined) + 1))[:length]
             seed = microseconds(lambda text=text: seed_estimate(text), 3 if length > 50_000 else 50)
-            cold = microseconds(lambda text=text: measure(text, numbers, lexicon()))
+            cold = microseconds(lambda text=text: measure(text, numbers, lexicon("claude-3")))
             seen = microseconds(lambda text=text: estimate_text(text, "claude-3"))
             print(f"| {length:,} | {kind} | {seed:,.0f} | {cold:,.0f} | {seen:,.1f} |")
 

@@ -13,15 +13,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from kenshin.budget.content import as_json, read_content
-from kenshin.budget.estimate import TokenEstimate, estimate_text
+from kenshin.budget.estimate import estimate_text, shared_blocks
 from kenshin.budget.models import Model
 from kenshin.errors import InvalidInput, InvalidPolicy
 
 if TYPE_CHECKING:
     from kenshin.signals.budgets import BudgetChecked
 
-_Parts = tuple[int, list[int]]
-"""A section's tokens, and by how many each of its texts may exceed its estimate."""
+_Section = tuple[list[str], int]
+"""A section's texts, and the tokens that it has besides."""
 
 Status = Literal["normal", "warning", "critical"]
 
@@ -34,6 +34,9 @@ REQUEST_FRAME = {"claude-3": 7, "claude-4.7": 11, "other": 11}
 
 TOGETHER = 0.5
 """How far the errors of a prompt's texts go together; 1 adds their margins, 0 takes them for independent."""
+
+MOST_TEXTS = 64
+"""Of a history; the messages of a longer one are estimated several at once."""
 
 TOOLS_FRAME, TOOLS_FRAME_UPPER = 350, 600
 """Tokens that the first tool adds besides its definition."""
@@ -178,20 +181,26 @@ def check(
     """
     policy = policy or BudgetPolicy()
     limit = policy.limit(model)
-    found = {
-        "system_prompt": _content(system_prompt, model),
-        "conversation_history": _history(conversation_history, model),
-        "rag_context": _content(rag_context, model),
-        "user_message": _content(user_message, model, frame=REQUEST_FRAME[model.family]),
+    read = {
+        "system_prompt": _content(system_prompt),
+        "conversation_history": _history(conversation_history),
+        "rag_context": _content(rag_context),
+        "user_message": _content(user_message, frame=REQUEST_FRAME[model.family]),
     }
+    excesses: list[int] = []
     if tools:
-        found["tools"] = _tools(tools, model)
-    largest = max(found, key=lambda name: found[name][0])
-    sections = {name: tokens for name, (tokens, _) in found.items()} | {
-        "output_reserve": policy.output_reserve
-    }
+        read["tools"] = [as_json(tool) for tool in tools], TOOLS_FRAME
+        excesses.append(TOOLS_FRAME_UPPER - TOOLS_FRAME)
+    blocks = shared_blocks([len(text) for texts, _ in read.values() for text in texts])
+    sections: dict[str, int] = {}
+    for name, (texts, beside) in read.items():
+        estimates = [estimate_text(text, model.family, blocks=blocks) for text in texts]
+        sections[name] = sum(estimates, beside)
+        excesses += [each.upper - each for each in estimates]
+    largest = max(sections, key=sections.__getitem__)
+    sections["output_reserve"] = policy.output_reserve
     total = sum(sections.values())
-    upper = total + together([excess for _, each in found.values() for excess in each])
+    upper = total + together(excesses)
     status = _status(upper / limit, policy)
     return BudgetCheckResult(
         total_tokens=total,
@@ -236,34 +245,36 @@ def _recommendation(status: Status, share: float, upper: float, largest: str, to
     return None
 
 
-def _sum(estimates: Sequence[TokenEstimate], extra: int) -> _Parts:
-    return sum(estimates) + extra, [each.upper - each.tokens for each in estimates]
-
-
-def _content(content: object, model: Model, *, frame: int = 0) -> _Parts:
+def _content(content: object, *, frame: int = 0) -> _Section:
     read = read_content(content)
-    return _sum([estimate_text(text, model.family) for text in read.texts], read.image_tokens + frame)
+    return read.texts, read.image_tokens + frame
 
 
-def _history(messages: Sequence[Mapping[str, object]], model: Model) -> _Parts:
+def _history(messages: Sequence[Mapping[str, object]]) -> _Section:
     if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
         raise InvalidInput(
             value=type(messages).__name__,
             reason="no list of messages",
             mend="Give messages with role and content.",
         )
-    tokens, excesses = 0, list[int]()
+    tokens, texts = 0, list[str]()
     for message in messages:
         if not isinstance(message, Mapping):
             raise InvalidInput(
                 value=type(message).__name__, reason="no message", mend="Give messages with role and content."
             )
-        more, beyond = _content(message.get("content", ""), model, frame=MESSAGE_FRAME)
-        tokens += more
-        excesses += beyond
-    return tokens, excesses
+        more, beside = _content(message.get("content", ""), frame=MESSAGE_FRAME)
+        texts += more
+        tokens += beside
+    return _bundled(texts), tokens
 
 
-def _tools(tools: Sequence[Mapping[str, object]], model: Model) -> _Parts:
-    tokens, excesses = _sum([estimate_text(as_json(tool), model.family) for tool in tools], 0)
-    return tokens + TOOLS_FRAME, [*excesses, TOOLS_FRAME_UPPER - TOOLS_FRAME]
+def _bundled(texts: list[str]) -> list[str]:
+    """A long history in runs of messages, each estimated as one text, so that time does not follow their number.
+
+    A run is a power of two of messages and begins where it did when the history was shorter, so it is known again.
+    """
+    size = 1
+    while len(texts) > MOST_TEXTS * size:
+        size *= 2
+    return texts if size == 1 else [" ".join(texts[at : at + size]) for at in range(0, len(texts), size)]
