@@ -35,8 +35,8 @@ REQUEST_FRAME = {"claude-3": 7, "claude-4.7": 11, "other": 11}
 TOGETHER = 0.5
 """How far the errors of a prompt's texts go together; 1 adds their margins, 0 takes them for independent."""
 
-MOST_TEXTS = 64
-"""Of a history; the messages of a longer one are estimated several at once."""
+RUN, MOST_RUNS = 2_048, 32
+"""Messages of a history are estimated together until they have so many characters; a longer history has longer runs."""
 
 TOOLS_FRAME, TOOLS_FRAME_UPPER = 350, 600
 """Tokens that the first tool adds besides its definition."""
@@ -270,11 +270,18 @@ def _history(messages: Sequence[Mapping[str, object]]) -> _Section:
 
 
 def _bundled(texts: list[str]) -> list[str]:
-    """A long history in runs of messages, each estimated as one text, so that time does not follow their number.
+    """A history in runs of messages, each estimated as one text, so that time does not follow their number.
 
-    A run is a power of two of messages and begins where it did when the history was shorter, so it is known again.
+    A run begins where it did when the history was shorter, so it is known again; the last one alone grows.
     """
-    size = 1
-    while len(texts) > MOST_TEXTS * size:
+    size = RUN
+    while sum(map(len, texts)) > MOST_RUNS * size:
         size *= 2
-    return texts if size == 1 else [" ".join(texts[at : at + size]) for at in range(0, len(texts), size)]
+    runs, run, length = list[str](), list[str](), 0
+    for text in texts:
+        run.append(text)
+        length += len(text)
+        if length >= size:
+            runs.append(" ".join(run))
+            run, length = [], 0
+    return [*runs, " ".join(run)] if run else runs

@@ -26,9 +26,9 @@ TILED, TILED_CHARACTERS, TILED_FOREIGN = 6, 128, 64
 
 _LETTER = "A-Za-z\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff"
 _EXTENDED = "\u0100-\u02af\u1e00-\u1eff"
-_EXTENDED_WORD = re.compile(f"[{_LETTER}]*[{_EXTENDED}][{_LETTER}{_EXTENDED}]*")
-_FOREIGN_WORD = re.compile("[\u02b0-\u1dff\u1f00-\u1fff\ua000-\uabff]+")
-_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+_EXTENDED_WORD = f"[{_LETTER}]*[{_EXTENDED}][{_LETTER}{_EXTENDED}]*"
+_FOREIGN_WORD = "[\u02b0-\u1dff\u1f00-\u1fff\ua000-\uabff]+"
+_ASTRAL = "[\U00010000-\U0010ffff]"
 _BLANK = "\x7f"
 
 _LATIN = {" ": [(32, 32), (160, 160)], "X": [(10, 10), (13, 13), (48, 57)]}
@@ -47,9 +47,11 @@ def _table(default: str, classes: Mapping[str, Iterable[tuple[int, int]]]) -> by
     return bytes(table)
 
 
-def _only(pattern: str, mark: str = "") -> bytes:
-    wanted = re.compile(pattern)
-    return bytes(ord(mark or chr(code)) if wanted.match(chr(code)) else 32 for code in range(256))
+def _only(wanted: Iterable[int]) -> bytes:
+    table = bytearray(b" " * 256)
+    for code in wanted:
+        table[code] = code
+    return bytes(table)
 
 
 def _all_but(codes: Iterable[int]) -> bytes:
@@ -60,14 +62,15 @@ _ASCII_MARKS, _KANA_MARKS = _table("a", _LATIN), _table("\0", _KANA)
 # Where a text is not ASCII, "?" stands for what is not Latin-1, and the byte 1 for "?".
 _LATIN_MARKS, _PAGE_MARKS = _table("a", {**_LATIN, "\0": [(63, 63)]}), _table("o", _PAGES)
 _IS_KANA = bytes(255 if code == 0x30 else 0 for code in range(256))
-_LETTERS, _DIGITS = _only(f"[{_LETTER}]"), _only("[0-9]", "0")
-_ASCII_SIGNS = _only(r"[!-/:-@\[-`{-~]")
+_LETTERS = _only(code for code in range(256) if chr(code).isalpha())
+_DIGITS = _only(b"0123456789")
+_ASCII_SIGNS = _only(code for code in range(33, 127) if not chr(code).isalnum())
 _SIGNS = bytes({63: 32, 1: 63}.get(code, _ASCII_SIGNS[code]) for code in range(256))
 _ISOLATED = bytes(88 if chr(code) in "Xhuso" else 32 if code == 32 else 97 for code in range(256))
 _BUT_SELDOM = _all_but(b"suwo")
 _BUT_FOREIGN = _all_but([*range(2, 0x1E), 0x1F, *range(0xA0, 0xAC)])
 _BUT_EXTENDED = _all_but([1, 2, 0x1E])
-_HIRAGANA, _KATAKANA = _only("H"), _only("K")
+_HIRAGANA, _KATAKANA = _only(b"H"), _only(b"K")
 
 
 def counts(text: str, lexicon: Lexicon) -> list[float]:
@@ -82,21 +85,22 @@ def counts(text: str, lexicon: Lexicon) -> list[float]:
         return _latin(latin, latin.translate(_ASCII_MARKS), _ASCII_SIGNS, lexicon)
     wide = text.encode("utf-16-le", "surrogatepass")
     if len(wide) != 2 * len(text):
-        text = _ASTRAL.sub("\ud800\ud800", text)
+        text = re.sub(_ASTRAL, "\ud800\ud800", text)
         wide = text.encode("utf-16-le", "surrogatepass")
     pages, foreign = wide[1::2], list[str]()
     if pages.translate(None, _BUT_FOREIGN):
-        foreign = _FOREIGN_WORD.findall(text)
+        foreign = re.findall(_FOREIGN_WORD, text)
     if pages.translate(None, _BUT_EXTENDED):
-        foreign += _EXTENDED_WORD.findall(text)
-        text = _EXTENDED_WORD.sub(_BLANK, text)
+        foreign += re.findall(_EXTENDED_WORD, text)
+        text = re.sub(_EXTENDED_WORD, _BLANK, text)
         wide = text.encode("utf-16-le", "surrogatepass")
     latin = text.replace("?", "\x01").encode("latin-1", "replace")
     marks = _marks(latin, wide)
     found = _latin(latin, marks.translate(_ISOLATED), _SIGNS, lexicon)
     common = marks.count(b"h")
     rare = len(lexicon.rare.findall(text)) if common else 0
-    found += [common - rare, rare, lexicon.foreign_tiles(foreign, TILED + len(text) // TILED_FOREIGN)]
+    found += [common - rare, rare]
+    found.append(lexicon.foreign_tiles(foreign, TILED + len(text) // TILED_FOREIGN) if foreign else 0)
     seldom = marks.translate(None, _BUT_SELDOM)
     found += [seldom.count(mark) for mark in (b"s", b"u", b"w", b"o")]
     found += [marks.count(mark) for mark in (b"p", b"H", b"K")]
@@ -115,10 +119,10 @@ def _latin(latin: bytes, marks: bytes, sign_table: bytes, lexicon: Lexicon) -> l
     """
     words = latin.translate(_LETTERS).split()
     costs = list(map(lexicon.words.get, words))
-    unknown = [word for word, cost in zip(words, costs, strict=True) if cost is None]
+    unknown = [word for word, cost in zip(words, costs, strict=True) if cost is None] if None in costs else []
     runs = latin.translate(sign_table).split()
     sign_costs = list(map(lexicon.signs.get, runs))
-    odd = [run for run, cost in zip(runs, sign_costs, strict=True) if cost is None]
+    odd = [run for run, cost in zip(runs, sign_costs, strict=True) if cost is None] if None in sign_costs else []
     digits = latin.translate(_DIGITS).split()
     spaces = 0
     if b"  " in marks:
@@ -127,9 +131,9 @@ def _latin(latin: bytes, marks: bytes, sign_table: bytes, lexicon: Lexicon) -> l
     newlines, tabs = latin.count(b"\n"), latin.count(b"\t")
     return [
         sum(filter(None, costs)),
-        lexicon.word_tiles(unknown, TILED + len(latin) // TILED_CHARACTERS),
+        lexicon.word_tiles(unknown, TILED + len(latin) // TILED_CHARACTERS) if unknown else 0,
         sum(filter(None, sign_costs)),
-        lexicon.sign_tiles(odd),
+        lexicon.sign_tiles(odd) if odd else 0,
         sum([(len(run) + 2) // 3 for run in digits]),
         marks.count(b"X ") + marks.count(b" X") - marks.count(b"X X"),
         spaces,

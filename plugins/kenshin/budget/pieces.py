@@ -23,6 +23,8 @@ LONGEST_SIGNS, SIGN_RUNS = 6, 64
 WORD_LETTERS = 4
 """A word's tiles follow its letters and these: what it costs to begin one."""
 
+REMEMBERED_WORDS = 4_096
+
 
 class Lexicon:
     """The pieces of one family; each part is made when it is first asked for.
@@ -34,6 +36,7 @@ class Lexicon:
 
     def __init__(self, data: Mapping[str, Any], family: str) -> None:
         self._data, self._family = data, family
+        self._tiled_words: dict[str, int] = {}
 
     @cached_property
     def words(self) -> Mapping[bytes, int]:
@@ -78,6 +81,10 @@ class Lexicon:
     def _capitals(self) -> bool:
         return self._family in self._data["capitals"]
 
+    def forget(self) -> None:
+        """Forget which words were tiled before."""
+        self._tiled_words.clear()
+
     def _costs(self, part: str) -> dict[bytes, int]:
         costs: dict[bytes, int] = {}
         for cost, pieces in self._data[part]:
@@ -96,7 +103,15 @@ class Lexicon:
             return 0.0
         size = sum([min(len(word), LETTERS) for word in words]) + WORD_LETTERS * len(words)
         sampled = sum(map(len, some)) + WORD_LETTERS * len(some)
-        return sum([self._tiled(word, parts) for word in some]) * size / sampled
+        found, remembered = 0, self._tiled_words
+        for word in some:
+            cost = remembered.get(word)
+            if cost is None:
+                cost = remembered[word] = self._tiled(word, parts)
+            found += cost
+        if len(remembered) > REMEMBERED_WORDS:
+            remembered.clear()
+        return found * size / sampled
 
     def _tiled(self, word: str, parts: Collection[str]) -> int:
         """A capital at the start, and in some families a word in capitals, is a mark before small letters."""
