@@ -263,9 +263,14 @@ def _history(messages: Sequence[Mapping[str, object]]) -> _Section:
             raise InvalidInput(
                 value=type(message).__name__, reason="no message", mend="Give messages with role and content."
             )
-        more, beside = _content(message.get("content", ""), frame=MESSAGE_FRAME)
-        texts += more
-        tokens += beside
+        content = message.get("content", "")
+        tokens += MESSAGE_FRAME
+        if isinstance(content, str):
+            texts.append(content)
+        else:
+            more, beside = _content(content)
+            texts += more
+            tokens += beside
     return _bundled(texts), tokens
 
 

@@ -21,13 +21,19 @@ NAMES = (
 """What each of the counts is; an ASCII text has the first of them only."""
 
 ASCII_COUNTS = NAMES.index("common_characters")
-TILED, TILED_CHARACTERS, TILED_FOREIGN = 6, 128, 64
+TILED, TILED_CHARACTERS, TILED_FOREIGN = 4, 256, 64
 """Words that are tiled: so many, and one more for so many characters."""
 
 _LETTER = "A-Za-z\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff"
 _EXTENDED = "\u0100-\u02af\u1e00-\u1eff"
 _EXTENDED_WORD = f"[{_LETTER}]*[{_EXTENDED}][{_LETTER}{_EXTENDED}]*"
-_FOREIGN_WORD = "[\u02b0-\u1dff\u1f00-\u1fff\ua000-\uabff]+"
+_BREAKS = (
+    "\u093c\u094d\u09bc\u09cd\u0a3c\u0a4d\u0abc\u0acd\u0b3c\u0b4d\u0bcd\u0c4d\u0cbc\u0ccd\u0d4d\u0dca\u0e47-\u0e4c\u0e4e\u0ec8-\u0ecc"
+    "\u0f84\u1039\u103a\u17d2"
+)
+"""Signs within Indian and South-East Asian words that no letter takes with it: a token each, and a word's end."""
+
+_FOREIGN_WORD = f"(?:(?![{_BREAKS}])[\u02b0-\u1dff\u1f00-\u1fff\ua000-\uabff])+"
 _ASTRAL = "[\U00010000-\U0010ffff]"
 _BLANK = "\x7f"
 
@@ -87,9 +93,10 @@ def counts(text: str, lexicon: Lexicon) -> list[float]:
     if len(wide) != 2 * len(text):
         text = re.sub(_ASTRAL, "\ud800\ud800", text)
         wide = text.encode("utf-16-le", "surrogatepass")
-    pages, foreign = wide[1::2], list[str]()
+    pages, foreign, breaks = wide[1::2], list[str](), 0
     if pages.translate(None, _BUT_FOREIGN):
         foreign = re.findall(_FOREIGN_WORD, text)
+        breaks = len(re.findall(f"[{_BREAKS}]", text))
     if pages.translate(None, _BUT_EXTENDED):
         foreign += re.findall(_EXTENDED_WORD, text)
         text = re.sub(_EXTENDED_WORD, _BLANK, text)
@@ -100,7 +107,8 @@ def counts(text: str, lexicon: Lexicon) -> list[float]:
     common = marks.count(b"h")
     rare = len(lexicon.rare.findall(text)) if common else 0
     found += [common - rare, rare]
-    found.append(lexicon.foreign_tiles(foreign, TILED + len(text) // TILED_FOREIGN) if foreign else 0)
+    foreign_tiles = lexicon.foreign_tiles(foreign, TILED + len(text) // TILED_FOREIGN) if foreign else 0
+    found.append(foreign_tiles + breaks)
     seldom = marks.translate(None, _BUT_SELDOM)
     found += [seldom.count(mark) for mark in (b"s", b"u", b"w", b"o")]
     found += [marks.count(mark) for mark in (b"p", b"H", b"K")]

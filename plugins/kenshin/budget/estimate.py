@@ -15,7 +15,7 @@ from operator import mul
 from typing import TYPE_CHECKING
 
 from kenshin.budget.counts import counts
-from kenshin.budget.tokenizers import Family, Tokenizer, lexicon, tokenizer
+from kenshin.budget.tokenizers import FAMILIES, Family, Tokenizer, lexicon, tokenizer
 from kenshin.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -138,3 +138,10 @@ def _measure(text: str, family: Family, blocks: int) -> TokenEstimate:
 
 
 _remembered = lru_cache(maxsize=REMEMBERED)(_measure)
+
+
+def forget() -> None:
+    """Forget all estimates and words, as a process that has just begun: for measurements."""
+    _remembered.cache_clear()
+    for family in FAMILIES:
+        lexicon(family).forget()
