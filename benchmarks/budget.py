@@ -55,9 +55,7 @@ def prompt(kind: str, sizes: Sequence[int]) -> list[str]:
 
 def messages(contents: Sequence[str]) -> list[dict[str, str]]:
     """A history."""
-    return [
-        {"role": "assistant" if at % 2 else "user", "content": text} for at, text in enumerate(contents)
-    ]
+    return [{"role": "assistant" if at % 2 else "user", "content": text} for at, text in enumerate(contents)]
 
 
 def check(parts: Sequence[str]) -> kenshin.BudgetCheckResult:
@@ -141,7 +139,7 @@ def imports(rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         for label, code in IMPORTS.items():
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603
+            subprocess.run([sys.executable, "-c", code], check=True)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             taken[label].append(used * 1_000)
@@ -169,7 +167,10 @@ def main() -> None:
         for label, kinds in taken.items()
     }
     cold = medians["Kenshin: check_budget, cold"]
-    print(f"| {sum(SIZES):,} characters in eleven texts, median µs of {rounds} rounds | English | Japanese | × cold check |")
+    print(
+        f"| {sum(SIZES):,} characters in eleven texts, median µs of {rounds} rounds | English | Japanese "
+        "| × cold check |"
+    )
     print("|---|---|---|---|")
     for label, each in medians.items():
         times = " / ".join(f"{each[kind] / cold[kind]:.2g}" for kind in cold)

@@ -32,6 +32,17 @@ ASKED = ("english", "japanese", "mixed", "markup", "json", "code", "logs")
 
 FITTED = ("claude-3", "claude-4.7")
 CALLS, RUNS = 10, 40
+CALLS_SEEN = (0, 1, 2, 5, 10, 13)
+STALE = {
+    "one English text": (("english",), 1),
+    "eight English texts": (("english",), 8),
+    "eight Japanese": (("japanese",), 8),
+    "eight of code": (("code",), 8),
+    "eight English and markup": (("english", "markup"), 8),
+    "eight of seven kinds": (ASKED, 8),
+}
+"""What the prompts of a service consist of whose model is taken for another."""
+
 Case = tuple[dict[str, Any], float, float, int]
 """A text, its estimate, its upper bound and its actual tokens."""
 
@@ -147,22 +158,25 @@ def left_out_calibrated(family: str, known: list[dict[str, Any]]) -> None:
 
 
 def healing(known: list[dict[str, Any]]) -> None:
-    """A model of the newer family taken for one of the older: median error by number of calls seen."""
-    columns = {"english and markup": ("english", "markup"), **{kind: (kind,) for kind in ASKED}}
-    print("\n| calls seen | " + " | ".join(columns) + " |\n|---" * (len(columns) + 1) + "|")
+    """A model of the newer family taken for one of the older: median error of a prompt by number of calls seen."""
     errors: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for label, kinds in columns.items():
-        prompts = [text for text in known if text["kind"] in kinds]
+    for label, (kinds, size) in STALE.items():
+        pool = [text for text in known if text["kind"] in kinds]
         for run in range(RUNS):
-            calibration = Calibration()
-            for call, text in enumerate(random.Random(run).sample(prompts, 14)):  # noqa: S311
-                estimate = estimate_text(text["text"], "claude-3")
+            rng, calibration = random.Random(run), Calibration()  # noqa: S311
+            for call in range(max(CALLS_SEEN) + 1):
+                prompt = rng.sample(pool, size)
+                tokens = sum(estimate_text(text["text"], "claude-3") for text in prompt)
+                estimate = TokenEstimate(tokens, upper=tokens, family="claude-3", sampled=False)
                 corrected = calibration.correction("stale", "latin").applied(estimate)
-                actual = text["counts"]["claude-4.7"]
+                actual = sum(text["counts"]["claude-4.7"] for text in prompt)
                 errors[label, call].append(abs(corrected / actual - 1))
                 calibration.observe("stale", "latin", estimate, {"inputTokens": actual})
-    for call in (0, 1, 2, 5, 10, 13):
-        print(f"| {call} | " + " | ".join(f"{quantile(errors[label, call], 0.5):.3f}" for label in columns) + " |")
+    print("\n| calls seen | " + " | ".join(STALE) + " |\n" + "|---" * (len(STALE) + 1) + "|")
+    for call in CALLS_SEEN:
+        print(
+            f"| {call} | " + " | ".join(f"{quantile(errors[label, call], 0.5):.3f}" for label in STALE) + " |"
+        )
 
 
 def decisions(family: str, known: list[dict[str, Any]]) -> None:
@@ -213,7 +227,9 @@ def main() -> None:
         left_out_calibrated(family, known)
     calibrated("claude-4.7", known, taken_for="claude-3")
     healing(known)
-    print("\n| family | rule | truly over 95 %, not critical | truly below 85 %, critical |\n|---|---|---|---|")
+    print(
+        "\n| family | rule | truly over 95 %, not critical | truly below 85 %, critical |\n|---|---|---|---|"
+    )
     for family in FITTED:
         decisions(family, known)
 

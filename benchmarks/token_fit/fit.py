@@ -74,7 +74,9 @@ def build_lexicon() -> dict[str, Any]:
             if not re.search("[^\0-\xff]", piece):
                 each = tuple(content(around.format(piece), version) - 2 for version in VERSIONS.values())
                 costs[each].append(piece)
-        data[part] = [[dict(zip(VERSIONS, cost, strict=True)), " ".join(costs[cost])] for cost in sorted(costs)]
+        data[part] = [
+            [dict(zip(VERSIONS, cost, strict=True)), " ".join(costs[cost])] for cost in sorted(costs)
+        ]
     parts: dict[str, Any] = {"parts": defaultdict(list), "foreign_parts": defaultdict(list)}
     for piece in pieces:
         part = piece.replace("⟨bow⟩", START).replace("⟨eow⟩", END)

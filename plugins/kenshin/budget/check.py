@@ -227,6 +227,24 @@ def together(excesses: Sequence[int]) -> int:
     return math.ceil(math.sqrt((1 - TOGETHER) * alone + TOGETHER * summed * summed))
 
 
+def runs_of(texts: Sequence[str]) -> list[str]:
+    """A history's texts in runs of messages, each estimated as one text, so that time does not follow their number.
+
+    A run begins where it did when the history was shorter, so it is known again; the last one alone grows.
+    """
+    size = RUN
+    while sum(map(len, texts)) > MOST_RUNS * size:
+        size *= 2
+    runs, run, length = list[str](), list[str](), 0
+    for text in texts:
+        run.append(text)
+        length += len(text)
+        if length >= size:
+            runs.append(" ".join(run))
+            run, length = [], 0
+    return [*runs, " ".join(run)] if run else runs
+
+
 def _status(upper: float, policy: BudgetPolicy) -> Status:
     if upper > policy.critical:
         return "critical"
@@ -271,22 +289,4 @@ def _history(messages: Sequence[Mapping[str, object]]) -> _Section:
             more, beside = _content(content)
             texts += more
             tokens += beside
-    return _bundled(texts), tokens
-
-
-def _bundled(texts: list[str]) -> list[str]:
-    """A history in runs of messages, each estimated as one text, so that time does not follow their number.
-
-    A run begins where it did when the history was shorter, so it is known again; the last one alone grows.
-    """
-    size = RUN
-    while sum(map(len, texts)) > MOST_RUNS * size:
-        size *= 2
-    runs, run, length = list[str](), list[str](), 0
-    for text in texts:
-        run.append(text)
-        length += len(text)
-        if length >= size:
-            runs.append(" ".join(run))
-            run, length = [], 0
-    return [*runs, " ".join(run)] if run else runs
+    return runs_of(texts), tokens

@@ -130,7 +130,11 @@ def _latin(latin: bytes, marks: bytes, sign_table: bytes, lexicon: Lexicon) -> l
     unknown = [word for word, cost in zip(words, costs, strict=True) if cost is None] if None in costs else []
     runs = latin.translate(sign_table).split()
     sign_costs = list(map(lexicon.signs.get, runs))
-    odd = [run for run, cost in zip(runs, sign_costs, strict=True) if cost is None] if None in sign_costs else []
+    odd = (
+        [run for run, cost in zip(runs, sign_costs, strict=True) if cost is None]
+        if None in sign_costs
+        else []
+    )
     digits = latin.translate(_DIGITS).split()
     spaces = 0
     if b"  " in marks:
@@ -142,7 +146,7 @@ def _latin(latin: bytes, marks: bytes, sign_table: bytes, lexicon: Lexicon) -> l
         lexicon.word_tiles(unknown, TILED + len(latin) // TILED_CHARACTERS) if unknown else 0,
         sum(filter(None, sign_costs)),
         lexicon.sign_tiles(odd) if odd else 0,
-        sum([(len(run) + 2) // 3 for run in digits]),
+        sum((len(run) + 2) // 3 for run in digits),
         marks.count(b"X ") + marks.count(b" X") - marks.count(b"X X"),
         spaces,
         newlines,

@@ -94,7 +94,7 @@ def shared_blocks(lengths: Sequence[int]) -> int:
     It depends on the prompt alone, not on what is remembered: the same prompt has the same estimate everywhere.
     """
     blocks = BLOCKS
-    while blocks > 1 and sum([min(length, _blocks(length, blocks) * BLOCK) for length in lengths]) > SHARED:
+    while blocks > 1 and sum(min(length, _blocks(length, blocks) * BLOCK) for length in lengths) > SHARED:
         blocks //= 2
     return blocks
 

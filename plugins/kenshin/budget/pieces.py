@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import repeat
 from typing import Any
 
 START, END = "^", "$"
@@ -101,7 +102,7 @@ class Lexicon:
     ) -> float:
         if not some:
             return 0.0
-        size = sum([min(len(word), LETTERS) for word in words]) + WORD_LETTERS * len(words)
+        size = sum(map(min, map(len, words), repeat(LETTERS))) + WORD_LETTERS * len(words)
         sampled = sum(map(len, some)) + WORD_LETTERS * len(some)
         found, remembered = 0, self._tiled_words
         for word in some:

@@ -68,8 +68,7 @@ def tokenizer_of(fitted: Mapping[str, Any], *, widen: float = 0.0) -> Tokenizer:
     return Tokenizer(
         weights=weights,
         guessed=tuple(
-            weight if name in GUESSED else 0.0
-            for name, weight in zip(NAMES, weights, strict=True)
+            weight if name in GUESSED else 0.0 for name, weight in zip(NAMES, weights, strict=True)
         ),
         edges=tuple(fitted["edges"]),
         margins=tuple(margin + widen for margin in fitted["margins"]),
