@@ -53,8 +53,6 @@ class Draft:
         self.everything = False
         """Whether the cached prefix may be touched too."""
         self.cache_kept = True
-        self.scale = 1.0
-        """What a check says of the whole, divided by what the sums say."""
         self.changes: list[Change] = []
         self.notes: list[str] = []
         self._user_message = user_message
@@ -63,6 +61,7 @@ class Draft:
             for place, passage in enumerate(context.passages)
             if marked(context.given if context.split else passage.value)
         }
+        self._scale = 1.0
         self._conversation: Conversation | None = None
         self._per_character = 0.0
         self._context_cost = self._cost_of_context(self.passages)
@@ -76,7 +75,7 @@ class Draft:
     @property
     def upper(self) -> int:
         """Upper bound of the whole prompt's tokens."""
-        return round(self._cost.upper * self.scale)
+        return self._scaled(self._cost)
 
     @property
     def conversation(self) -> Conversation:
@@ -104,6 +103,10 @@ class Draft:
         """The context as it stands, in the form given."""
         return self.context.built([passage for kept in self.passages.values() for passage in kept])
 
+    def agree(self, upper: int) -> None:
+        """Take a check's upper bound for the truth: from now on the sums are scaled to it."""
+        self._scale = upper / self._cost.upper
+
     def saves(self, edit: Edit) -> bool:
         """Whether an edit would make the prompt smaller."""
         return self._smaller(self._cost_with([edit]))
@@ -121,9 +124,7 @@ class Draft:
         """
         if not edits:
             return False
-        count = fewest(
-            len(edits), lambda some: round(self._cost_with(edits[:some]).upper * self.scale) <= upper
-        )
+        count = fewest(len(edits), lambda some: self._scaled(self._cost_with(edits[:some])) <= upper)
         cost = self._cost_with(edits[:count])
         if not self._smaller(cost):
             return False
@@ -135,6 +136,9 @@ class Draft:
         self._cost = cost
         self._context_cost = self._cost_of_context(self.passages)
         return True
+
+    def _scaled(self, cost: Cost) -> int:
+        return round(cost.upper * self._scale)
 
     def _smaller(self, cost: Cost) -> bool:
         return cost.upper < self._cost.upper and cost.tokens <= self._cost.tokens

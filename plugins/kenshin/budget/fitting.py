@@ -83,42 +83,53 @@ def fit(
     compress_to, trim_to = how.targets(policy)
     given = _Prompt(system_prompt, conversation_history, rag_context, user_message, tools)
     before = _judged(judge, model, policy, given)
-    critical = before.status == "critical"
-    target = trim_to if critical else compress_to
     if before.status == "normal":
-        return _fit(given, given, before, before, policy.warning, None)
+        return _outcome(given, given, before, before, policy.warning, None)
+    target = trim_to if before.status == "critical" else compress_to
     if _within(before, target):
-        return _fit(given, given, before, before, target, None)
+        return _outcome(given, given, before, before, target, None)
     costs = Costs(model)
     fixed = costs.fixed(system_prompt, user_message, tools, policy.output_reserve)
     draft = Draft(costs, fixed, conversation_history, Context.read(rag_context), user_message)
-    draft.scale = before.upper_tokens / draft.upper
-    limit = before.budget_limit
-    compress, trim = compressing(how, summariser), trimming(how)
-    passes = [_Pass("compress", compress, _allowed(min(compress_to, target), limit), everything=False)]
-    if critical:
-        passes.append(_Pass("trim", trim, _allowed(target, limit), everything=False))
-    if critical or how.must_reach:
-        passes.append(_Pass("compress", compress, _allowed(target, limit), everything=True))
-    if critical:
-        passes.append(_Pass("trim", trim, _allowed(target, limit), everything=True))
+    passes = _passes(before, how, min(compress_to, target), target, summariser)
     left, after = given, before
+    draft.agree(before.upper_tokens)
     while _take(draft, passes):
         left = _left(given, draft)
         after = _judged(judge, model, policy, left)
-        draft.scale *= after.upper_tokens / draft.upper
-    fitted = _fit(given, left, before, after, target, draft)
+        draft.agree(after.upper_tokens)
+    fitted = _outcome(given, left, before, after, target, draft)
     if after.status == "critical" or (how.must_reach and not fitted.reached):
         raise ContextBudgetExceeded(
-            value=f"at most {after.upper_tokens} tokens for a limit of {limit}",
+            value=f"at most {after.upper_tokens} tokens for a limit of {after.budget_limit}",
             reason=(
-                f"all that may go went; the system prompt, the tools, the user message and the reserve alone are at "
+                "all that may go went; the system prompt, the tools, the user message and the reserve alone are at "
                 f"most {fixed.upper} tokens"
             ),
             mend="Shorten these, split long passages, or keep fewer by FitPolicy(cuts=…); `best` has what is left.",
             best=fitted,
         )
     return fitted
+
+
+def _passes(
+    before: BudgetCheckResult,
+    how: FitPolicy,
+    compress_to: float,
+    target: float,
+    summariser: Summariser | None,
+) -> list[_Pass]:
+    """What is tried in order: compression, then cuts, first without the cached prefix, then with it."""
+    compress, trim = compressing(how, summariser), trimming(how)
+    critical, upper = before.status == "critical", _allowed(target, before.budget_limit)
+    passes = [_Pass("compress", compress, _allowed(compress_to, before.budget_limit), everything=False)]
+    if critical:
+        passes.append(_Pass("trim", trim, upper, everything=False))
+    if critical or how.must_reach:
+        passes.append(_Pass("compress", compress, upper, everything=True))
+    if critical:
+        passes.append(_Pass("trim", trim, upper, everything=True))
+    return passes
 
 
 def _take(draft: Draft, passes: Sequence[_Pass]) -> bool:
@@ -169,7 +180,7 @@ def _left(given: _Prompt, draft: Draft) -> _Prompt:
     return _Prompt(given.system_prompt, history, context, given.user_message, given.tools)
 
 
-def _fit(
+def _outcome(
     given: _Prompt,
     left: _Prompt,
     before: BudgetCheckResult,

@@ -264,6 +264,23 @@ def test_bad_input_is_a_typed_error() -> None:
         fit(model, fit_policy=FitPolicy(compress_to=0.99))
 
 
+@pytest.mark.parametrize("share", [0.9, 1.5, 4.0])
+@pytest.mark.parametrize("form", ["text", "list"])
+def test_texts_long_enough_to_be_sampled_are_fitted_once(form: str, share: float) -> None:
+    passages = [story(at % 17, 5 + 7 * (at % 11)) for at in range(60)]
+    context: Any = passages if form == "list" else "\n\n\n".join(passages)
+    prompt = {"system_prompt": "Be kind.", "user_message": "Where?", "conversation_history": history(4)}
+    model = model_for(prompt | {"rag_context": context}, share)
+    found = fit(model, policy=BARE, rag_context=context, **prompt)
+    assert found.reached
+    again = fit(model, policy=BARE, **prompt | {"rag_context": found.rag_context})
+    assert again.action == "none"
+    later = fit(
+        model, policy=BARE, fit_policy=FitPolicy(compress_to=0.5), rag_context=found.rag_context, **prompt
+    )
+    assert later.action == "none"
+
+
 def test_ten_million_characters_are_fitted() -> None:
     model = Models.load().find(DEFAULT_MODEL)
     noise = "\0\ud800 " * 3_400_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from unit.budget.prompts import WITHOUT_RESERVE, attempt, complaints, model_for, prompts
