@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from kenshin.budget.content import as_json, read_content
-from kenshin.budget.estimate import estimate_text, shared_blocks
+from kenshin.budget.estimate import estimate_text, thinning
 from kenshin.budget.models import Model
 from kenshin.errors import InvalidInput, InvalidPolicy
 
@@ -191,10 +191,10 @@ def check(
     if tools:
         read["tools"] = [as_json(tool) for tool in tools], TOOLS_FRAME
         excesses.append(TOOLS_FRAME_UPPER - TOOLS_FRAME)
-    blocks = shared_blocks([len(text) for texts, _ in read.values() for text in texts])
+    thin = thinning([len(text) for texts, _ in read.values() for text in texts])
     sections: dict[str, int] = {}
     for name, (texts, beside) in read.items():
-        estimates = [estimate_text(text, model.family, blocks=blocks) for text in texts]
+        estimates = [estimate_text(text, model.family, thin=thin) for text in texts]
         sections[name] = sum(estimates, beside)
         excesses += [each.upper - each for each in estimates]
     largest = max(sections, key=sections.__getitem__)
