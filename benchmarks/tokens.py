@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from kenshin.budget.calibration import Calibration
-from kenshin.budget.check import together
-from kenshin.budget.estimate import TokenEstimate, estimate_text, measure
+from kenshin.budget.check import runs_of, together
+from kenshin.budget.estimate import TokenEstimate, estimate_text, measure, thinning
 from kenshin.budget.script import script_of
 from kenshin.budget.tokenizers import Tokenizer, lexicon, tokenizer, tokenizer_of
 
@@ -32,7 +32,7 @@ ASKED = ("english", "japanese", "mixed", "markup", "json", "code", "logs")
 """Kinds of which the prompts of decisions are made."""
 
 FITTED = ("claude-3", "claude-4.7")
-CALLS, RUNS = 10, 40
+CALLS, RUNS, PROMPTS = 10, 40, 2_000
 CALLS_SEEN = (0, 1, 2, 5, 10, 13)
 STALE = {
     "one English text": (("english",), 1),
@@ -181,30 +181,40 @@ def healing(known: list[dict[str, Any]]) -> None:
 
 
 def decisions(family: str, known: list[dict[str, Any]]) -> None:
-    """Prompts of two to seven texts against a limit that they fill to between 60 and 120 percent."""
-    rng = random.Random(2)  # noqa: S311
+    """Prompts against a limit that they fill to between 60 and 120 percent.
+
+    A short prompt is two to seven texts. A long one is instructions, two to eight messages, four to ten passages in one
+    text and a question, read as `check_budget` reads them.
+    """
     pool = [text for text in known if text["kind"] in ASKED]
-    missed, alarmed = defaultdict(list), defaultdict(list)
-    for _ in range(4_000):
-        prompt = rng.sample(pool, rng.randrange(2, 8))
-        actual = sum(text["counts"][family] for text in prompt)
-        limit = actual / rng.uniform(0.6, 1.2)
-        estimates = [estimate_text(text["text"], family) for text in prompt]  # type: ignore[arg-type]
-        said = {
-            "Kenshin, on the upper bound": sum(estimates)
-            + together([each.upper - each.tokens for each in estimates]),
-            "Kenshin, if it decided on the estimate": sum(estimates),
-            "seed": sum(seed_estimate(text["text"]) for text in prompt),
-        }
-        for label, tokens in said.items():
-            if actual > 0.95 * limit:
-                missed[label].append(tokens <= 0.95 * limit)
-            elif actual < 0.85 * limit:
-                alarmed[label].append(tokens > 0.95 * limit)
-    for label in missed:
-        print(
-            f"| {family} | {label} | {statistics.mean(missed[label]):.1%} | {statistics.mean(alarmed[label]):.1%} |"
-        )
+    for size in ("short", "long"):
+        rng = random.Random(2)  # noqa: S311
+        missed, alarmed = defaultdict(list), defaultdict(list)
+        for _ in range(PROMPTS):
+            messages, passages = rng.randrange(2, 9), rng.randrange(4, 11)
+            prompt = rng.sample(pool, rng.randrange(2, 8) if size == "short" else 2 + messages + passages)
+            actual = sum(text["counts"][family] for text in prompt)
+            texts = [text["text"] for text in prompt]
+            if size == "long":
+                history, found = texts[2 : 2 + messages], texts[2 + messages :]
+                texts = [*texts[:2], *runs_of(history), "\n\n".join(found)]
+                actual += passages - 1
+            limit = actual / rng.uniform(0.6, 1.2)
+            thin = thinning([len(text) for text in texts])
+            estimates = [estimate_text(text, family, thin=thin) for text in texts]  # type: ignore[arg-type]
+            said = {
+                "Kenshin": sum(estimates) + together([each.upper - each.tokens for each in estimates]),
+                "Kenshin, if it decided on the estimate": sum(estimates),
+                "seed": sum(seed_estimate(text) for text in texts),
+            }
+            for label, tokens in said.items():
+                if actual > 0.95 * limit:
+                    missed[label].append(tokens <= 0.95 * limit)
+                elif actual < 0.85 * limit:
+                    alarmed[label].append(tokens > 0.95 * limit)
+        for label in missed:
+            shares = statistics.mean(missed[label]), statistics.mean(alarmed[label])
+            print(f"| {family}, {size} | {label} | {shares[0]:.1%} | {shares[1]:.1%} |")
 
 
 def main() -> None:
@@ -229,7 +239,7 @@ def main() -> None:
     calibrated("claude-4.7", known, taken_for="claude-3")
     healing(known)
     print(
-        "\n| family | rule | truly over 95 %, not critical | truly below 85 %, critical |\n|---|---|---|---|"
+        "\n| prompts | rule | truly over 95 %, not critical | truly below 85 %, critical |\n|---|---|---|---|"
     )
     for family in FITTED:
         decisions(family, known)

@@ -39,7 +39,6 @@ RIDGE, ROBUST, STEPS, HIGHEST = 0.1, 0.03, 4, 4.0
 PRIOR = dict.fromkeys(counts.NAMES, 1.0) | {
     "newline_pairs": -0.5, "tab_pairs": -0.8, "contractions": -1.0, "rare_characters": 2.2, "symbols": 1.2,
     "surrogates": 1.5, "wide": 1.2, "others": 1.2, "japanese_signs": 0.9, "hiragana": 0.7, "katakana": 0.8,
-    "hiragana_runs": 0.1, "katakana_runs": 0.2,
 }  # fmt: skip
 """Tokens per count where texts say little: what the structure of the tokenizer suggests."""
 
@@ -136,6 +135,24 @@ def as_fitted(weights: np.ndarray) -> dict[str, Any]:
     }
 
 
+def tokens_of(found: np.ndarray, fitted: dict[str, Any]) -> np.ndarray:
+    """Estimates of texts from their counts."""
+    tokens: np.ndarray = np.maximum(found @ tokenizers.tokenizer_of(fitted).weights, 1)
+    return tokens
+
+
+def margins_of(residual: np.ndarray, share: np.ndarray, actual: np.ndarray) -> list[float]:
+    """What 95 of 100 texts stay below, by the share of their tokens that had to be guessed.
+
+    Args:
+        residual: log(actual / estimate) of each text twice: its kind left out of the fit, and not.
+        share: guessed tokens over all.
+        actual: tokens.
+    """
+    excess, bins = residual - SHORT / np.sqrt(np.maximum(actual, 1)), np.digitize(share, EDGES)
+    return [round(float(np.quantile(excess[bins == at], 0.95)), 4) for at in range(len(EDGES) + 1)]
+
+
 def main() -> None:
     """Fit everything and write it."""
     parser = argparse.ArgumentParser(
@@ -169,16 +186,14 @@ def main() -> None:
             own = kinds == kind
             without = as_fitted(fit_weights(found[~own & ~held], actual[family][~own & ~held]))
             left_out[family][kind] = without
-            numbers = tokenizers.tokenizer_of(without)
-            tokens = np.maximum(found[own] @ numbers.weights, 1)
+            tokens = tokens_of(found[own], without)
             residual[own] = np.log(actual[family][own] / tokens)
-            share[own] = found[own] @ numbers.guessed / tokens
-        size = np.maximum(actual[family], 1)
-        bins = np.digitize(share, EDGES)
-        excess = residual - SHORT / np.sqrt(size)
-        margins = [
-            round(float(np.quantile(excess[(bins == at) & ~held], 0.95)), 4) for at in range(len(EDGES) + 1)
-        ]
+            share[own] = found[own] @ tokenizers.tokenizer_of(without).guessed / tokens
+        margins = margins_of(
+            np.concatenate([residual[~held], np.log(actual[family] / tokens_of(found, fitted))[~held]]),
+            np.tile(share[~held], 2),
+            np.tile(actual[family][~held], 2),
+        )
         numbers = tokenizers.tokenizer_of(fitted)
         errors = []
         for text in longs:

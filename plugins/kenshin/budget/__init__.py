@@ -2,7 +2,7 @@
 
 - `api`: the conveniences, bound to the process's current runtime.
 - `estimate`: an estimate with a 95 % upper bound, in bounded time at any length.
-- `counts`: what a text is made of, in passes over bytes.
+- `counts`: what a text is made of, in passes over bytes; `pieces`: what the tokenizer has whole, and the rest in parts.
 - `tokenizers`: the fitted numbers of each tokenizer family, from ``tokenizers.json``.
 - `models`: the registry of models, from ``models.json`` and a user's own file.
 - `check`: whether a prompt fits, by section, decided on the upper bound; `content` takes messages apart,

@@ -10,11 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from kenshin.budget.calibration import NOTHING_KNOWN, Calibration
 from kenshin.budget.content import as_json, read_content
-from kenshin.budget.estimate import TokenEstimate, estimate_text, shared_blocks
+from kenshin.budget.estimate import REMEMBERED_LENGTH, TokenEstimate, estimate_text, thinning
 from kenshin.budget.models import Model
 from kenshin.budget.script import SCRIPTS, Script
 from kenshin.errors import InvalidInput, InvalidPolicy
@@ -40,6 +41,9 @@ TOGETHER = 0.5
 
 RUN, MOST_RUNS = 2_048, 32
 """Messages of a history are estimated together until they have so many characters; a longer history has longer runs."""
+
+RUNS_REMEMBERED = 1_024
+"""Runs that need not be put together again."""
 
 TOOLS_FRAME, TOOLS_FRAME_UPPER = 350, 600
 """Tokens that the first tool adds besides its definition."""
@@ -201,11 +205,11 @@ def check(
     if tools:
         read["tools"] = [as_json(tool) for tool in tools], TOOLS_FRAME
         excesses.append(TOOLS_FRAME_UPPER - TOOLS_FRAME)
-    blocks = shared_blocks([len(text) for texts, _ in read.values() for text in texts])
+    thin = thinning([len(text) for texts, _ in read.values() for text in texts])
     sections: dict[str, int] = {}
     estimates: list[TokenEstimate] = []
     for name, (texts, beside) in read.items():
-        found = [estimate_text(text, model.family, blocks=blocks) for text in texts]
+        found = [estimate_text(text, model.family, thin=thin) for text in texts]
         sections[name] = sum(found, beside)
         estimates += found
     tokens = sum(sections.values())
@@ -271,9 +275,19 @@ def runs_of(texts: Sequence[str]) -> list[str]:
         run.append(text)
         length += len(text)
         if length >= size:
-            runs.append(" ".join(run))
+            runs.append(_joined(run, length))
             run, length = [], 0
-    return [*runs, " ".join(run)] if run else runs
+    return [*runs, _joined(run, length)] if run else runs
+
+
+def _joined(run: list[str], length: int) -> str:
+    """A run as one text; the same object as before where it is remembered, whose hash need not be made again."""
+    if len(run) == 1:
+        return run[0]
+    return _remembered_run(tuple(run)) if length <= REMEMBERED_LENGTH else " ".join(run)
+
+
+_remembered_run = lru_cache(maxsize=RUNS_REMEMBERED)(" ".join)
 
 
 def _status(upper: float, policy: BudgetPolicy) -> Status:

@@ -16,7 +16,7 @@ NAMES = (
     "words", "word_tiles", "signs", "sign_tiles", "digits", "single_spaces", "spaces", "newlines", "newline_pairs",
     "tabs", "tab_pairs", "contractions",
     "common_characters", "rare_characters", "foreign_tiles", "symbols", "surrogates", "wide", "others",
-    "japanese_signs", "hiragana", "katakana", "hiragana_runs", "katakana_runs",
+    "japanese_signs", "hiragana", "katakana",
 )  # fmt: skip
 """What each of the counts is; an ASCII text has the first of them only."""
 
@@ -74,9 +74,8 @@ _ASCII_SIGNS = _only(code for code in range(33, 127) if not chr(code).isalnum())
 _SIGNS = bytes({63: 32, 1: 63}.get(code, _ASCII_SIGNS[code]) for code in range(256))
 _ISOLATED = bytes(88 if chr(code) in "Xhuso" else 32 if code == 32 else 97 for code in range(256))
 _BUT_SELDOM = _all_but(b"suwo")
-_BUT_FOREIGN = _all_but([*range(2, 0x1E), 0x1F, *range(0xA0, 0xAC)])
+_BUT_LETTERS = _all_but([*range(1, 0x20), *range(0xA0, 0xAC)])
 _BUT_EXTENDED = _all_but([1, 2, 0x1E])
-_HIRAGANA, _KATAKANA = _only(b"H"), _only(b"K")
 
 
 def counts(text: str, lexicon: Lexicon) -> list[float]:
@@ -94,10 +93,10 @@ def counts(text: str, lexicon: Lexicon) -> list[float]:
         text = re.sub(_ASTRAL, "\ud800\ud800", text)
         wide = text.encode("utf-16-le", "surrogatepass")
     pages, foreign, breaks = wide[1::2], list[str](), 0
-    if pages.translate(None, _BUT_FOREIGN):
+    if letters := pages.translate(None, _BUT_LETTERS):
         foreign = re.findall(_FOREIGN_WORD, text)
         breaks = len(re.findall(f"[{_BREAKS}]", text))
-    if pages.translate(None, _BUT_EXTENDED):
+    if letters.translate(None, _BUT_EXTENDED):
         foreign += re.findall(_EXTENDED_WORD, text)
         text = re.sub(_EXTENDED_WORD, _BLANK, text)
         wide = text.encode("utf-16-le", "surrogatepass")
@@ -112,7 +111,6 @@ def counts(text: str, lexicon: Lexicon) -> list[float]:
     seldom = marks.translate(None, _BUT_SELDOM)
     found += [seldom.count(mark) for mark in (b"s", b"u", b"w", b"o")]
     found += [marks.count(mark) for mark in (b"p", b"H", b"K")]
-    found += [len(marks.translate(table).split()) for table in (_HIRAGANA, _KATAKANA)]
     return found
 
 

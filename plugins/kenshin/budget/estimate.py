@@ -85,13 +85,13 @@ class TokenEstimate(int):
         )
 
 
-def estimate_text(text: str | None, family: Family, *, blocks: int = BLOCKS) -> TokenEstimate:
+def estimate_text(text: str | None, family: Family, *, thin: int = 1) -> TokenEstimate:
     """Estimate a text's tokens in a family's tokenizer; None and the empty text have none.
 
     Args:
         text: what is to be estimated.
         family: whose tokens.
-        blocks: how many are read of a long text; fewer widen the bound.
+        thin: one part in how many is read; more of them widen the bound.
 
     Raises:
         InvalidInput: not a text.
@@ -105,24 +105,26 @@ def estimate_text(text: str | None, family: Family, *, blocks: int = BLOCKS) -> 
     if not text:
         return TokenEstimate(0, upper=0, family=family, sampled=False)
     if len(text) > REMEMBERED_LENGTH:
-        return _measure(text, family, blocks)
-    return _remembered(text, family, blocks)
+        return _measure(text, family, thin)
+    return _remembered(text, family, thin)
 
 
-def shared_blocks(lengths: Sequence[int]) -> int:
-    """How many blocks are read of the longest texts of a prompt, so that all together keep to `SHARED`.
+def thinning(lengths: Sequence[int]) -> int:
+    """One part in how many is read of each text of a prompt, so that all together keep to `SHARED`.
 
     It depends on the prompt alone, not on what is remembered: the same prompt has the same estimate everywhere.
+
+    Args:
+        lengths: of its texts, in characters.
     """
-    blocks = BLOCKS
-    while blocks > 1 and sum(min(length, _blocks(length, blocks) * BLOCK) for length in lengths) > SHARED:
-        blocks //= 2
-    return blocks
+    thin, longest = 1, max(lengths, default=0)
+    while thin * BLOCK < longest and sum(min(each, _blocks(each, thin) * BLOCK) for each in lengths) > SHARED:
+        thin = thin * 3 // 2 if thin & (thin - 1) == 0 and thin > 1 else 1 << thin.bit_length()
+    return thin
 
 
-def _blocks(length: int, blocks: int) -> int:
-    """Blocks to be read of one text: its share of what a long one gets, and a quarter of that at least."""
-    return min(max(-(-length * blocks // READ_WHOLE), blocks // 4, 1), blocks)
+def _blocks(length: int, thin: int) -> int:
+    return min(-(-length // (BLOCK * thin)), BLOCKS)
 
 
 def sample(text: str, blocks: int = BLOCKS) -> str:
@@ -132,9 +134,9 @@ def sample(text: str, blocks: int = BLOCKS) -> str:
     return "".join([text[start : start + BLOCK] for start in starts])
 
 
-def measure(text: str, numbers: Tokenizer, pieces: Lexicon, blocks: int = BLOCKS) -> tuple[float, float]:
+def measure(text: str, numbers: Tokenizer, pieces: Lexicon, thin: int = 1) -> tuple[float, float]:
     """The estimate and the one-sided 95 % margin of its logarithm, from given numbers."""
-    length, blocks = len(text), _blocks(len(text), blocks)
+    length, blocks = len(text), _blocks(len(text), thin)
     read = blocks * BLOCK
     found = counts(sample(text, blocks) if read < length else text, pieces)
     tokens = max(sum(map(mul, numbers.weights, found)), 1.0)
@@ -148,13 +150,13 @@ def measure(text: str, numbers: Tokenizer, pieces: Lexicon, blocks: int = BLOCKS
     return tokens, margin
 
 
-def _measure(text: str, family: Family, blocks: int) -> TokenEstimate:
-    tokens, margin = measure(text, tokenizer(family), lexicon(family), blocks)
+def _measure(text: str, family: Family, thin: int) -> TokenEstimate:
+    tokens, margin = measure(text, tokenizer(family), lexicon(family), thin)
     return TokenEstimate(
         round(tokens),
         upper=math.ceil(tokens * math.exp(margin)),
         family=family,
-        sampled=_blocks(len(text), blocks) * BLOCK < len(text),
+        sampled=_blocks(len(text), thin) * BLOCK < len(text),
         script=script_of(text),
     )
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from kenshin.budget.estimate import (
     BLOCK,
-    BLOCKS,
     READ_WHOLE,
     SHARED,
     TokenEstimate,
@@ -21,7 +20,7 @@ from kenshin.budget.estimate import (
     forget,
     measure,
     sample,
-    shared_blocks,
+    thinning,
 )
 from kenshin.budget.tokenizers import FAMILIES, lexicon, tokenizer, tokenizer_of
 from kenshin.errors import InvalidInput
@@ -106,23 +105,26 @@ def test_blocks_never_leave_the_text(length: int) -> None:
     assert len(sample("x" * length)) == READ_WHOLE
 
 
-@given(st.lists(st.integers(0, 3_000_000), max_size=40))
+@given(st.lists(st.integers(0, 3_000_000), max_size=32))
 def test_the_texts_of_a_prompt_share_what_is_read(lengths: list[int]) -> None:
-    blocks = shared_blocks(lengths)
-    read = sum(min(length, BLOCK * max(blocks, 1)) for length in lengths)
-    assert 1 <= blocks <= BLOCKS
-    assert blocks == 1 or read <= 4 * SHARED
-    assert blocks == BLOCKS or sum(min(length, READ_WHOLE) for length in lengths) > SHARED
+    thin = thinning(lengths)
+    read = sum(min(length, READ_WHOLE, -(-length // (BLOCK * thin)) * BLOCK) for length in lengths)
+    assert read <= SHARED
+    assert thin == 1 or sum(min(length, READ_WHOLE) for length in lengths) > SHARED
 
 
-@given(st.text(max_size=200), st.integers(1, BLOCKS), st.sampled_from(FAMILIES))
-def test_fewer_blocks_of_a_long_text_widen_the_bound(text: str, blocks: int, family: Any) -> None:
-    long = (text + "filler ") * (20_000 // (len(text) + 7) + 1)
-    few, all_blocks = estimate_text(long, family, blocks=blocks), estimate_text(long, family)
-    assert few.sampled
-    assert few <= few.upper
-    if blocks < BLOCKS // 2:
-        assert few.upper / few > 0.97 * all_blocks.upper / all_blocks
+def test_a_prompt_of_few_characters_is_read_whole() -> None:
+    assert thinning([]) == thinning([0]) == thinning([READ_WHOLE, READ_WHOLE]) == 1
+
+
+@given(st.text(max_size=200), st.integers(1, 30), st.sampled_from(FAMILIES))
+def test_reading_less_of_a_text_widens_the_bound(text: str, thin: int, family: Any) -> None:
+    long = (text + "filler ") * (6_000 // (len(text) + 7) + 1)
+    less, usual = estimate_text(long, family, thin=thin), estimate_text(long, family)
+    assert less.sampled
+    assert 0 < less <= less.upper
+    if thin > 4:
+        assert less.upper / less > 0.97 * usual.upper / usual
 
 
 @given(ANY_TEXT, ANY_TEXT, st.sampled_from(FAMILIES))
