@@ -173,7 +173,7 @@ def main() -> None:
     )
     print("|---|---|---|---|")
     for label, each in medians.items():
-        times = " / ".join(f"{each[kind] / cold[kind]:.2g}" for kind in cold)
+        times = " / ".join(f"{each[kind] / cold[kind]:,.2f}" for kind in cold)
         print(f"| {label} | {each['english']:,.0f} | {each['japanese']:,.0f} | {times} |")
     print("\n| CPU ms of a fresh interpreter, median | all | above an empty one |\n|---|---|---|")
     empty = started["an empty interpreter"]
