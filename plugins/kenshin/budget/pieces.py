@@ -20,6 +20,9 @@ LONGEST = 8
 LETTERS = 14
 """Letters of a word that are tiled."""
 
+UNBROKEN = 64
+"""A word of more letters is none: each of its letters counts, as if it were tiled like its beginning."""
+
 LONGEST_SIGNS, SIGN_RUNS = 6, 64
 WORD_LETTERS = 4
 """A word's tiles follow its letters and these: what it costs to begin one."""
@@ -103,6 +106,8 @@ class Lexicon:
         if not some:
             return 0.0
         size = sum(map(min, map(len, words), repeat(LETTERS))) + WORD_LETTERS * len(words)
+        if max(map(len, words)) > UNBROKEN:
+            size += sum(len(word) - LETTERS for word in words if len(word) > UNBROKEN)
         sampled = sum(map(len, some)) + WORD_LETTERS * len(some)
         found, remembered = 0, self._tiled_words
         for word in some:

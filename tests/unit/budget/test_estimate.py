@@ -164,3 +164,9 @@ def test_a_family_that_was_not_fitted_has_the_wider_margin() -> None:
     fitted, other = tokenizer("claude-4.7"), tokenizer("other")
     assert other.weights == fitted.weights
     assert all(wide > narrow for wide, narrow in zip(other.margins, fitted.margins, strict=True))
+
+
+@pytest.mark.parametrize("letters", ["a", "ha", "xqzvj", "é", "ж"])
+def test_letters_without_end_are_no_single_word(letters: str) -> None:
+    text = letters * (4_000 // len(letters))
+    assert estimate_text(text, "claude-3") > len(text) / 16
