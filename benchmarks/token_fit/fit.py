@@ -15,6 +15,7 @@ import gzip
 import json
 import math
 import re
+import unicodedata
 from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +27,7 @@ from corpus import documents
 from scipy.optimize import lsq_linear
 
 from kenshin.budget import counts, estimate, tokenizers
+from kenshin.budget.pieces import END, START, Lexicon
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGED = ROOT / "plugins/kenshin/budget/tokenizers.json"
@@ -33,23 +35,22 @@ DATA = ROOT / "benchmarks/data"
 VERSIONS = {"claude-3": "3.0", "claude-4.7": "4.7"}
 FRAME = {version: ctok.token_count("a", version) - 1 for version in VERSIONS.values()}
 """Tokens of an otherwise empty message."""
-RIDGE, ROBUST, STEPS = 0.1, 0.03, 4
-PRIOR = {
-    "unknown_words": 0.5, "unknown_letters": 0.3, "known_signs3": 1, "known_signs4": 1, "unknown_signs": 0.5,
-    "unknown_sign_characters": 0.5, "known3": 1, "known4": 1, "digits": 1, "spaces_beside_isolated": 1, "pair '\\n'": 1,
-    "common_characters": 1, "rare_characters": 2.2, "words_of_scripts": 0.3, "katakana_runs": 0.3, "hiragana_runs": 0.3,
-    "script L": 0.4, "script g": 0.45, "script c": 0.5, "script e": 0.7, "script r": 0.6, "script 1": 0.8,
-    "script 2": 0.9,
-    "script 3": 0.8, "script 4": 0.9, "script 5": 0.9, "script t": 0.7, "script G": 0.9, "script v": 0.5,
-    "script s": 1.2,
-    "script u": 1.5, "script ?": 1.2, "script w": 1.2, "script p": 1, "script H": 0.5, "script K": 0.6,
+RIDGE, ROBUST, STEPS, HIGHEST = 0.1, 0.03, 4, 4.0
+PRIOR = dict.fromkeys(counts.NAMES, 1.0) | {
+    "newline_pairs": -0.5, "tab_pairs": -0.8, "contractions": -1.0, "rare_characters": 2.2, "symbols": 1.2,
+    "surrogates": 1.5, "wide": 1.2, "others": 1.2, "japanese_signs": 0.9, "hiragana": 0.7, "katakana": 0.8,
 }  # fmt: skip
-"""Tokens per count where texts say little: what the structure of the tokenizer suggests.
-
-Other counts only correct these."""
+"""Tokens per count where texts say little: what the structure of the tokenizer suggests."""
 
 EDGES = (0.05, 0.15, 0.3, 0.6)
 SHORT = 0.25
+LETTER = "A-Za-z\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff"
+SIGNS = r"[!-/:-@\[-`{-~]+"
+LONG = 5 * estimate.READ_WHOLE
+"""Characters of the texts on which reading in blocks is judged."""
+
+BESIDE = 10
+"""Letters and marks of the longest part that is kept."""
 
 
 def content(text: str, version: str) -> int:
@@ -58,56 +59,65 @@ def content(text: str, version: str) -> int:
 
 
 def build_lexicon() -> dict[str, Any]:
-    """Words and signs that the tokenizer has as whole pieces, with their costs between other words."""
-    pieces = [piece.replace("⟨bow⟩", "").replace("⟨eow⟩", "") for piece in ctok.pieces("3.0")]
-    whole = {
-        piece[5:-5]
-        for piece in ctok.pieces("3.0")
-        if piece.startswith("⟨bow⟩")
-        and piece.endswith("⟨eow⟩")
-        and re.fullmatch(r"⟨bow⟩[A-Za-z]+⟨eow⟩", piece)
-    }
-    whole |= {word.capitalize() for word in whole if word.islower() and len(word) > 1}
-    signs = {piece for piece in pieces if re.fullmatch(r"[!-/:-@\[-`{-~]+", piece)}
+    """The tokenizer's whole words and signs with their costs between other words, and the parts of other words."""
+    families = {family: set(ctok.pieces(version)) for family, version in VERSIONS.items()}
+    pieces = sorted(set().union(*families.values()))
+    words = {bare(piece) for piece in pieces if re.fullmatch(f"⟨bow⟩[{LETTER}]+⟨eow⟩", piece)}
+    words |= {word.capitalize() for word in words if word.islower() and len(word) > 1}
+    words |= {bare(piece).upper() for piece in pieces if re.fullmatch(f"⟨caps⟩⟨bow⟩[{LETTER}]+⟨eow⟩", piece)}
+    signs = {bare(piece) for piece in pieces if re.fullmatch(SIGNS, bare(piece))}
     data: dict[str, Any] = {}
-    for part, members, around in (("words", whole, "a {} a"), ("signs", signs, "a{}b")):
-        grouped = defaultdict(list)
+    for part, members, around in (("words", words, "a {} a"), ("signs", signs, "a{}b")):
+        costs = defaultdict(list)
         for piece in sorted(members):
-            cost = tuple(content(around.format(piece), version) - 2 for version in VERSIONS.values())
-            grouped[cost].append(piece)
-        data[part] = [[*cost, " ".join(grouped[cost])] for cost in sorted(grouped)]
+            if not re.search("[^\0-\xff]", piece):
+                each = tuple(content(around.format(piece), version) - 2 for version in VERSIONS.values())
+                costs[each].append(piece)
+        data[part] = [
+            [dict(zip(VERSIONS, cost, strict=True)), " ".join(costs[cost])] for cost in sorted(costs)
+        ]
+    parts: dict[str, Any] = {"parts": defaultdict(list), "foreign_parts": defaultdict(list)}
+    for piece in pieces:
+        part = piece.replace("⟨bow⟩", START).replace("⟨eow⟩", END)
+        letters, owners = part.strip(START + END), tuple(name for name in VERSIONS if piece in families[name])
+        if len(part) > BESIDE or "⟨" in part:
+            continue
+        if re.fullmatch(f"[{LETTER}]*", letters):
+            if not (part.startswith(START) and part.endswith(END)):
+                parts["parts"][owners].append(part)
+        elif re.search("[\u0100-\u1fff\ua000-\uabff]", letters) and all(map(is_letter, letters)):
+            parts["foreign_parts"][owners].append(part)
+    for name, grouped in parts.items():
+        data[name] = [[list(owners), " ".join(grouped[owners])] for owners in sorted(grouped)]
+    data["capitals"] = [family for family in VERSIONS if "⟨caps⟩" in families[family]]
     data["common"] = "".join(
-        sorted({piece for piece in pieces if re.fullmatch("[\u3400-\u9fff\uac00-\ud7a3]", piece)})
+        sorted({bare(piece) for piece in pieces if re.fullmatch("[\u3400-\u9fff\uac00-\ud7a3]", bare(piece))})
     )
     return data
 
 
-def columns(family: str) -> list[int]:
-    """The counts that concern a family."""
-    other = "4" if family == "claude-3" else "3"
-    return [
-        at for at, name in enumerate(counts.NAMES) if not (name.startswith("known") and name.endswith(other))
-    ]
+def bare(piece: str) -> str:
+    """A piece without marks."""
+    return re.sub("⟨[a-z]+⟩", "", piece)
 
 
-def fit_weights(found: np.ndarray, actual: np.ndarray, family: str) -> np.ndarray:
+def is_letter(character: str) -> bool:
+    """A letter, or a mark that belongs to one."""
+    return unicodedata.category(character)[0] in "LM"
+
+
+def fit_weights(found: np.ndarray, actual: np.ndarray) -> np.ndarray:
     """Weights that make relative errors small, robustly, drawn towards the prior and never absurd."""
-    used = columns(family)
-    names = [counts.NAMES[at] for at in used]
-    prior = np.array([PRIOR.get(name, 0.0) for name in names])
-    low = np.array([0.0 if name in PRIOR else -0.6 for name in names])
-    high = np.array([4.0 if name in PRIOR else 1.5 for name in names])
+    prior = np.array([PRIOR[name] for name in counts.NAMES])
+    limits = np.where(prior < 0, -1.0, 0.0), np.full(len(prior), HIGHEST)
     scale, trust = 1 / np.maximum(actual, 30), np.ones(len(actual))
     for _ in range(STEPS):
         row = (scale * np.sqrt(trust))[:, None]
-        left = np.vstack([found[:, used] * row, np.eye(len(used)) * RIDGE])
-        solved = lsq_linear(
-            left, np.concatenate([actual * row[:, 0], prior * RIDGE]), (low, high), method="bvls"
-        ).x
-        error = np.abs((found[:, used] @ solved - actual) * scale)
+        left = np.vstack([found * row, np.eye(len(prior)) * RIDGE])
+        right = np.concatenate([actual * row[:, 0], prior * RIDGE])
+        weights: np.ndarray = lsq_linear(left, right, limits, method="bvls").x
+        error = np.abs((found @ weights - actual) * scale)
         trust = np.minimum(1, ROBUST / np.maximum(error, 1e-4))
-    weights = np.zeros(len(counts.NAMES))
-    weights[used] = solved
     return weights
 
 
@@ -125,6 +135,24 @@ def as_fitted(weights: np.ndarray) -> dict[str, Any]:
     }
 
 
+def tokens_of(found: np.ndarray, fitted: dict[str, Any]) -> np.ndarray:
+    """Estimates of texts from their counts."""
+    tokens: np.ndarray = np.maximum(found @ tokenizers.tokenizer_of(fitted).weights, 1)
+    return tokens
+
+
+def margins_of(residual: np.ndarray, share: np.ndarray, actual: np.ndarray) -> list[float]:
+    """What 95 of 100 texts stay below, by the share of their tokens that had to be guessed.
+
+    Args:
+        residual: log(actual / estimate) of each text twice: its kind left out of the fit, and not.
+        share: guessed tokens over all.
+        actual: tokens.
+    """
+    excess, bins = residual - SHORT / np.sqrt(np.maximum(actual, 1)), np.digitize(share, EDGES)
+    return [round(float(np.quantile(excess[bins == at], 0.95)), 4) for at in range(len(EDGES) + 1)]
+
+
 def main() -> None:
     """Fit everything and write it."""
     parser = argparse.ArgumentParser(
@@ -133,50 +161,49 @@ def main() -> None:
     parser.add_argument("texts", type=Path, help="the folder into which the packages are installed")
     site = parser.parse_args().texts
     data = build_lexicon()
-    lexicon = tokenizers.lexicon_of(data)
     texts = list(documents(site))
-    found = np.zeros((len(texts), len(counts.NAMES)))
-    for at, text in enumerate(texts):
-        row = counts.counts(text.text, lexicon)
-        found[at, : len(row)] = row
     kinds, held = np.array([text.kind for text in texts]), np.array([text.held_back for text in texts])
     actual = {
         family: np.array([content(text.text, version) for text in texts], float)
         for family, version in VERSIONS.items()
     }
     longs = [
-        (kind, "\n".join(text.text for text in texts if text.kind == kind and not text.held_back)[:60_000])
+        joined[start : start + LONG]
         for kind in dict.fromkeys(kinds)
+        for joined in ["\n".join(text.text for text in texts if text.kind == kind and not text.held_back)]
+        for start in range(0, min(len(joined) - LONG, 5 * LONG), LONG // 2)
     ]
     families, left_out = {}, defaultdict(dict)
     for family in VERSIONS:
-        fitted = as_fitted(fit_weights(found[~held], actual[family][~held], family))
+        lexicon = Lexicon(data, family)
+        found = np.zeros((len(texts), len(counts.NAMES)))
+        for at, text in enumerate(texts):
+            row = counts.counts(text.text, lexicon)
+            found[at, : len(row)] = row
+        fitted = as_fitted(fit_weights(found[~held], actual[family][~held]))
         residual, share = np.zeros(len(texts)), np.zeros(len(texts))
         for kind in dict.fromkeys(kinds):
             own = kinds == kind
-            without = as_fitted(fit_weights(found[~own & ~held], actual[family][~own & ~held], family))
+            without = as_fitted(fit_weights(found[~own & ~held], actual[family][~own & ~held]))
             left_out[family][kind] = without
-            numbers = tokenizers.tokenizer_of(without)
-            tokens = np.maximum(found[own] @ numbers.weights, 1)
+            tokens = tokens_of(found[own], without)
             residual[own] = np.log(actual[family][own] / tokens)
-            share[own] = found[own] @ numbers.guessed / tokens
-        size = np.maximum(actual[family], 1)
-        bins = np.digitize(share, EDGES)
-        excess = residual - SHORT / np.sqrt(size)
-        margins = [
-            round(float(np.quantile(excess[(bins == at) & ~held], 0.95)), 4) for at in range(len(EDGES) + 1)
-        ]
+            share[own] = found[own] @ tokenizers.tokenizer_of(without).guessed / tokens
+        margins = margins_of(
+            np.concatenate([residual[~held], np.log(actual[family] / tokens_of(found, fitted))[~held]]),
+            np.tile(share[~held], 2),
+            np.tile(actual[family][~held], 2),
+        )
         numbers = tokenizers.tokenizer_of(fitted)
         errors = []
-        for _, text in longs:
-            row = np.zeros(len(counts.NAMES))
-            for start in range(0, len(text), 4_000):
-                part = counts.counts(text[start : start + 4_000], lexicon)
-                row[: len(part)] += part
-            errors.append(
-                math.log(float(row @ numbers.weights) / estimate.measure(text, numbers, lexicon)[0])
+        for text in longs:
+            whole = sum(
+                estimate.measure(text[start : start + estimate.READ_WHOLE], numbers, lexicon)[0]
+                for start in range(0, LONG, estimate.READ_WHOLE)
             )
-        sampling = round(float(1.645 * np.sqrt(np.mean(np.square(errors)))), 4)
+            errors.append(math.log(whole / estimate.measure(text, numbers, lexicon)[0]))
+        blocks = math.sqrt(1 - estimate.READ_WHOLE / LONG)
+        sampling = round(float(1.645 * np.sqrt(np.mean(np.square(errors))) / blocks), 4)
         for one in (fitted, *left_out[family].values()):
             one.update(margins=margins, short=SHORT, sampling=sampling)
         families[family] = fitted

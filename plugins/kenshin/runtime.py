@@ -5,16 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from kenshin import names
 from kenshin.backends import Opening, known_schemes, open_port
 from kenshin.clients import Boto3Clients, Clients
 from kenshin.errors import ExperimentNotFound, SettingError
-from kenshin.experiments.definitions import Definitions
 from kenshin.settings import DEFAULT_INDEX, Settings
-from kenshin.signals.content import ContentPolicy
-from kenshin.signals.recorder import Recorder
 from kenshin.urls import PortURL
 
 if TYPE_CHECKING:
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from kenshin.documents import Documents
     from kenshin.drift.embedder import Embedder, EmbeddingCache
     from kenshin.drift.index import VectorIndex
+    from kenshin.experiments.definitions import Definitions
     from kenshin.experiments.experiment import Experiment
     from kenshin.experiments.recording import ObservationRecorder
     from kenshin.experiments.store import ExperimentStore, ObservationStore
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from kenshin.lake import Lake
     from kenshin.ledger import Ledger
     from kenshin.signals.context import CallListener
+    from kenshin.signals.recorder import Recorder
 
 
 def utc_now() -> datetime:
@@ -49,9 +49,6 @@ class Runtime:
         clock: answers the present instant, aware, in UTC.
     """
 
-    definitions: Definitions
-    """What this process knows of the registry without asking it."""
-
     def __init__(
         self, settings: Settings, *, clients: Clients | None = None, clock: Callable[[], datetime] = utc_now
     ) -> None:
@@ -62,7 +59,6 @@ class Runtime:
         )
         self._opened: dict[tuple[str, str], Any] = {}
         self._lock = threading.RLock()
-        self.definitions = self._new_definitions()
 
     @classmethod
     def from_env(cls, *, clients: Clients | None = None) -> Runtime:
@@ -73,6 +69,13 @@ class Runtime:
     def experiments(self) -> ExperimentStore:
         """The registry of experiments."""
         return cast("ExperimentStore", self._open("experiments", self.settings.experiments))
+
+    @cached_property
+    def definitions(self) -> Definitions:
+        """What this process knows of the registry without asking it."""
+        from kenshin.experiments.definitions import Definitions
+
+        return cast("Definitions", self._kept("definitions", lambda: Definitions(lambda: self.experiments)))
 
     @property
     def ledger(self) -> Ledger:
@@ -213,14 +216,19 @@ class Runtime:
         """Flush the signals and close what can be closed."""
         with self._lock:
             opened, self._opened = self._opened, {}
-            definitions, self.definitions = self.definitions, self._new_definitions()
-        definitions.close()
+            self.__dict__.pop("definitions", None)
+            definitions = opened.pop(("definitions", ""), None)
+        if definitions is not None:
+            definitions.close()
         # The last first: the recorder of observations still needs their store.
         for port in reversed(opened.values()):
             if callable(close := getattr(port, "close", None)):
                 close()
 
     def _new_recorder(self) -> Recorder:
+        from kenshin.signals.content import ContentPolicy
+        from kenshin.signals.recorder import Recorder
+
         return Recorder(
             [open_port("signals", url, self._opening) for url in self.settings.signals],
             synchronous=self.settings.signals_mode == "sync",
@@ -245,9 +253,6 @@ class Runtime:
         from kenshin.budget.observing import UsageObserver
 
         return UsageObserver(self.models, self.token_calibration, lambda: self.recorder, self.clock)
-
-    def _new_definitions(self) -> Definitions:
-        return Definitions(lambda: self.experiments)
 
     def _known(self, experiment_id: str) -> Experiment | None:
         try:

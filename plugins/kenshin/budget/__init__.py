@@ -2,7 +2,7 @@
 
 - `api`: the conveniences, bound to the process's current runtime.
 - `estimate`: an estimate with a 95 % upper bound, in bounded time at any length.
-- `counts`: what a text is made of, in passes over bytes.
+- `counts`: what a text is made of, in passes over bytes; `pieces`: what the tokenizer has whole, and the rest in parts.
 - `tokenizers`: the fitted numbers of each tokenizer family, from ``tokenizers.json``.
 - `models`: the registry of models, from ``models.json`` and a user's own file.
 - `check`: whether a prompt fits, by section, decided on the upper bound; `content` takes messages apart,
@@ -23,13 +23,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kenshin.budget.api import (
-        check_budget,
-        estimate_tokens,
-        fit_budget,
-        lambda_handler,
-        observe_usage,
-    )
+    from kenshin.budget.api import check_budget, estimate_tokens, fit_budget, lambda_handler, observe_usage
     from kenshin.budget.check import BudgetCheckResult, BudgetPolicy
     from kenshin.budget.estimate import TokenEstimate
     from kenshin.budget.fitpolicy import Cut, FitPolicy

@@ -103,7 +103,7 @@ def check_budget(
         calibration=runtime.token_calibration,
     )
     prompt_measured.set(result.measured)
-    _tell(runtime, model, result, result)
+    _tell(runtime, model, result)
     return result
 
 
@@ -122,8 +122,8 @@ def fit_budget(
 ) -> BudgetFit:
     """Make a prompt fit the budget of a model: compressed in the warning zone, trimmed when critical, else as it is.
 
-    What was done leaves as the record of a budget check; what came of it stays behind as `prompt_measured`.
-    See `kenshin.budget.fitting.fit`.
+    What was done leaves as the record of a budget check, and the measure of what came out is left behind as
+    `prompt_measured`. See `kenshin.budget.fitting.fit`.
 
     Args:
         system_prompt: a text, or content blocks of Converse or Messages, as in all sections; stays as it is.
@@ -161,10 +161,10 @@ def fit_budget(
             judge=partial(check, calibration=runtime.token_calibration),
         )
     except ContextBudgetExceeded as error:
-        _tell(runtime, model, error.best, error.best.before, error.best.summary)
+        _tell(runtime, model, error.best)
         raise
     prompt_measured.set(fitted.after.measured)
-    _tell(runtime, model, fitted, fitted.before, fitted.summary)
+    _tell(runtime, model, fitted)
     return fitted
 
 
@@ -215,28 +215,30 @@ def lambda_handler(event: Mapping[str, Any] | None, context: object) -> dict[str
     return {"statusCode": status, "body": json.dumps(body)}
 
 
-def _tell(
-    runtime: Runtime,
-    model: Model,
-    told: BudgetCheckResult | BudgetFit,
-    result: BudgetCheckResult,
-    done: str = "",
-) -> None:
-    """Record a check or a fit, and log what a person should know; what fails here is not the request's concern."""
+def _tell(runtime: Runtime, model: Model, found: BudgetCheckResult | BudgetFit) -> None:
+    """Record a check, and log what a person should know; whatever fails here is not the request's concern."""
     try:
         trace = trace_in_force.get()
-        record = told.as_record(runtime.clock(), trace_id=trace.trace_id if trace else None)
-        runtime.recorder.record(record)
-        if result.recommendation is not None:
-            logger.warning("Prompt for %s: %s", result.model, f"{result.recommendation} {done}".rstrip())
-        if not model.known and (name := model.name[:NAMED_BY]) not in _named and len(_named) < NAMED_AT_MOST:
-            _named.add(name)
-            logger.warning(
-                "The registry does not know the model %s: a window of %d tokens is assumed. See KENSHIN_MODELS.",
-                name,
-                model.window,
-            )
+        runtime.recorder.record(found.as_record(runtime.clock(), trace_id=trace.trace_id if trace else None))
+        checked, done = (found, "") if isinstance(found, BudgetCheckResult) else (found.before, found.summary)
+        if checked.recommendation is not None:
+            logger.warning("Prompt for %s: %s", checked.model, f"{checked.recommendation} {done}".rstrip())
+        if not model.known:
+            _name(model)
     except Exception as error:
         if type(error) not in _failures:
             _failures.add(type(error))
             logger.exception("A budget check could not be recorded; such failures are not told again")
+
+
+def _name(model: Model) -> None:
+    """Say of an unknown model, once a process, that its window is assumed."""
+    name = model.name[:NAMED_BY]
+    if name in _named or len(_named) >= NAMED_AT_MOST:
+        return
+    _named.add(name)
+    logger.warning(
+        "The registry does not know the model %s: a window of %d tokens is assumed. See KENSHIN_MODELS.",
+        name,
+        model.window,
+    )

@@ -24,7 +24,7 @@ ALPHA, WIDTH_ALPHA = 0.15, 0.03
 SETTLED = 12
 """Calls that a mean of such weights is worth: 2 / ALPHA - 1."""
 
-ENOUGH = 10
+ENOUGH = 20
 """Calls after which the bound is the calibrated one alone."""
 
 ONE_SIDED_95 = 1.645

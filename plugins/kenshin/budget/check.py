@@ -10,11 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
-from kenshin.budget.calibration import Calibration
+from kenshin.budget.calibration import NOTHING_KNOWN, Calibration
 from kenshin.budget.content import as_json, read_content
-from kenshin.budget.estimate import TokenEstimate, estimate_text
+from kenshin.budget.estimate import REMEMBERED_LENGTH, TokenEstimate, estimate_text, thinning
 from kenshin.budget.models import Model
 from kenshin.budget.script import SCRIPTS, Script
 from kenshin.errors import InvalidInput, InvalidPolicy
@@ -23,8 +24,8 @@ from kenshin.signals.context import PromptMeasured
 if TYPE_CHECKING:
     from kenshin.signals.budgets import BudgetChecked
 
-_Parts = tuple[int, list[TokenEstimate]]
-"""A section's tokens, and the estimates of its texts."""
+_Section = tuple[list[str], int]
+"""A section's texts, and the tokens that it has besides."""
 
 Status = Literal["normal", "warning", "critical"]
 
@@ -37,6 +38,12 @@ REQUEST_FRAME = {"claude-3": 7, "claude-4.7": 11, "other": 11}
 
 TOGETHER = 0.5
 """How far the errors of a prompt's texts go together; 1 adds their margins, 0 takes them for independent."""
+
+RUN, MOST_RUNS = 2_048, 32
+"""Messages of a history are estimated together until they have so many characters; a longer history has longer runs."""
+
+RUNS_REMEMBERED = 1_024
+"""Runs that need not be put together again."""
 
 TOOLS_FRAME, TOOLS_FRAME_UPPER = 350, 600
 """Tokens that the first tool adds besides its definition."""
@@ -188,26 +195,33 @@ def check(
     """
     policy = policy or BudgetPolicy()
     limit = policy.limit(model)
-    found = {
-        "system_prompt": _content(system_prompt, model),
-        "conversation_history": _history(conversation_history, model),
-        "rag_context": _content(rag_context, model),
-        "user_message": _content(user_message, model, frame=REQUEST_FRAME[model.family]),
+    read = {
+        "system_prompt": _content(system_prompt),
+        "conversation_history": _history(conversation_history),
+        "rag_context": _content(rag_context),
+        "user_message": _content(user_message, frame=REQUEST_FRAME[model.family]),
     }
+    excesses: list[int] = []
     if tools:
-        found["tools"] = _tools(tools, model)
-    texts = [text for _, each in found.values() for text in each]
-    tokens = sum(part for part, _ in found.values())
-    upper = tokens + together([text.upper - text for text in texts])
-    script = script_of_prompt(texts)
+        read["tools"] = [as_json(tool) for tool in tools], TOOLS_FRAME
+        excesses.append(TOOLS_FRAME_UPPER - TOOLS_FRAME)
+    thin = thinning([len(text) for texts, _ in read.values() for text in texts])
+    sections: dict[str, int] = {}
+    estimates: list[TokenEstimate] = []
+    for name, (texts, beside) in read.items():
+        found = [estimate_text(text, model.family, thin=thin) for text in texts]
+        sections[name] = sum(found, beside)
+        estimates += found
+    tokens = sum(sections.values())
+    upper = tokens + together([*excesses, *(each.upper - each for each in estimates)])
+    script = script_of_prompt(estimates)
     measured = PromptMeasured(model.name, tokens, upper, script)
-    sections = {name: part for name, (part, _) in found.items()}
-    correction = calibration.correction(model.name, script) if calibration else None
-    if correction and correction.calls:
+    correction = calibration.correction(model.name, script) if calibration else NOTHING_KNOWN
+    if correction.calls:
         corrected, upper = correction.numbers(tokens, upper)
         sections = {name: round(part * corrected / tokens) if part else 0 for name, part in sections.items()}
         tokens = sum(sections.values())
-    largest = max(sections, key=lambda name: sections[name])
+    largest = max(sections, key=sections.__getitem__)
     sections["output_reserve"] = policy.output_reserve
     total, upper = tokens + policy.output_reserve, max(tokens, upper) + policy.output_reserve
     status = _status(upper / limit, policy)
@@ -225,7 +239,7 @@ def check(
         model=model.name,
         known_model=model.known,
         measured=measured,
-        calibrated=bool(correction and correction.calls),
+        calibrated=correction.calls > 0,
     )
 
 
@@ -248,6 +262,34 @@ def together(excesses: Sequence[int]) -> int:
     return math.ceil(math.sqrt((1 - TOGETHER) * alone + TOGETHER * summed * summed))
 
 
+def runs_of(texts: Sequence[str]) -> list[str]:
+    """A history's texts in runs of messages, each estimated as one text, so that time does not follow their number.
+
+    A run begins where it did when the history was shorter, so it is known again; the last one alone grows.
+    """
+    size = RUN
+    while sum(map(len, texts)) > MOST_RUNS * size:
+        size *= 2
+    runs, run, length = list[str](), list[str](), 0
+    for text in texts:
+        run.append(text)
+        length += len(text)
+        if length >= size:
+            runs.append(_joined(run, length))
+            run, length = [], 0
+    return [*runs, _joined(run, length)] if run else runs
+
+
+def _joined(run: list[str], length: int) -> str:
+    """A run as one text; the same object as before where it is remembered, whose hash need not be made again."""
+    if len(run) == 1:
+        return run[0]
+    return _remembered_run(tuple(run)) if length <= REMEMBERED_LENGTH else " ".join(run)
+
+
+_remembered_run = lru_cache(maxsize=RUNS_REMEMBERED)(" ".join)
+
+
 def _status(upper: float, policy: BudgetPolicy) -> Status:
     if upper > policy.critical:
         return "critical"
@@ -266,35 +308,30 @@ def _recommendation(status: Status, share: float, upper: float, largest: str, to
     return None
 
 
-def _sum(estimates: list[TokenEstimate], extra: int) -> _Parts:
-    return sum(estimates) + extra, estimates
-
-
-def _content(content: object, model: Model, *, frame: int = 0) -> _Parts:
+def _content(content: object, *, frame: int = 0) -> _Section:
     read = read_content(content)
-    return _sum([estimate_text(text, model.family) for text in read.texts], read.image_tokens + frame)
+    return read.texts, read.image_tokens + frame
 
 
-def _history(messages: Sequence[Mapping[str, object]], model: Model) -> _Parts:
+def _history(messages: Sequence[Mapping[str, object]]) -> _Section:
     if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
         raise InvalidInput(
             value=type(messages).__name__,
             reason="no list of messages",
             mend="Give messages with role and content.",
         )
-    tokens, texts = 0, list[TokenEstimate]()
+    tokens, texts = 0, list[str]()
     for message in messages:
         if not isinstance(message, Mapping):
             raise InvalidInput(
                 value=type(message).__name__, reason="no message", mend="Give messages with role and content."
             )
-        more, each = _content(message.get("content", ""), model, frame=MESSAGE_FRAME)
-        tokens += more
-        texts += each
-    return tokens, texts
-
-
-def _tools(tools: Sequence[Mapping[str, object]], model: Model) -> _Parts:
-    tokens, texts = _sum([estimate_text(as_json(tool), model.family) for tool in tools], 0)
-    frame = TokenEstimate(TOOLS_FRAME, upper=TOOLS_FRAME_UPPER, family=model.family, sampled=False)
-    return tokens + TOOLS_FRAME, [*texts, frame]
+        content = message.get("content", "")
+        tokens += MESSAGE_FRAME
+        if isinstance(content, str):
+            texts.append(content)
+        else:
+            more, beside = _content(content)
+            texts += more
+            tokens += beside
+    return runs_of(texts), tokens

@@ -1,7 +1,7 @@
 """What a text is made of, counted fast: the quantities to which the token weights apply.
 
-Everything is a pass over bytes in C (translate, split, count). One byte stands for one character: Latin-1 letters
-as they are, other scripts as a letter for their Unicode block, taken from UTF-16, so lone surrogates count like any
+Nearly all are passes over bytes in C (translate, split, count). One byte stands for one character: Latin-1 letters as
+they are, other characters as a mark for their Unicode block, taken from UTF-16, so lone surrogates count like any
 character.
 """
 
@@ -9,132 +9,157 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
-_FIELD = (1 << 20) - 1
-_PAIRS = ("aA", "AA", "\n", "\n\n", "\n ", "  ", "    ", "\t", "  .", "0.", ".0")
-_SCRIPTS = {
-    "L": [(1, 2)], "g": [(3, 3)], "c": [(4, 4)], "e": [(5, 5)], "r": [(6, 8)], "1": [(9, 9)], "2": [(10, 10)],
-    "3": [(11, 11)], "4": [(12, 12)], "5": [(13, 13)], "t": [(14, 14)], "G": [(16, 16)], "v": [(30, 30)],
-    "s": [(32, 47)], "h": [(0x34, 0x9F)], "n": [(0xAC, 0xD7)], "u": [(0xD8, 0xDF)], "w": [(0xFF, 0xFF)],
-}  # fmt: skip
-_LOW_CLASSES = {
-    "!": [(0, 31), (127, 159)], " ": [(32, 32), (160, 160)], "\t": [(9, 9)], "\n": [(10, 10), (13, 13)],
-    ".": [(33, 47), (58, 64), (91, 96), (123, 126)], "0": [(48, 57)], "A": [(65, 90)], "a": [(97, 122)],
-    "L": [(0xAA, 0xAA), (0xB5, 0xB5), (0xBA, 0xBA), (0xC0, 0xD6), (0xD8, 0xF6), (0xF8, 0xFF)],
-}  # fmt: skip
-_KANA_CLASSES = {"p": [(0, 0x3F)], "H": [(0x40, 0x9F)], "K": [(0xA0, 0xFF)]}
-
-
-def _table(default: str, classes: Mapping[str, Iterable[tuple[int, int]]]) -> bytearray:
-    table = bytearray(default.encode()) * 256
-    for mark, ranges in classes.items():
-        for first, last in ranges:
-            table[first : last + 1] = mark.encode() * (last - first + 1)
-    return table
-
-
-def _only(wanted: str, as_mark: str | None = None) -> bytes:
-    return bytes(ord(as_mark or chr(code)) if chr(code) in wanted else 32 for code in range(256))
-
-
-_LOW = bytes(_table("s", _LOW_CLASSES))
-_HIGH = _table("?", _SCRIPTS)
-_HIGH[0] = _HIGH[0x30] = 0
-_KANA = bytes(_table("\0", _KANA_CLASSES))
-_IS_LATIN = bytes([255, *bytes(255)])
-_IS_KANA = bytes(255 if code == 0x30 else 0 for code in range(256))
-_LETTERS = _only("".join(chr(code) for code in range(256) if chr(_LOW[code]) in "AaL"))
-_PUNCTUATION = _only("".join(chr(code) for code in range(33, 127) if chr(_LOW[code]) == "."))
-_DIGITS = _only("0123456789", "0")
-_ISOLATED = bytes(88 if chr(code) in "0hn?su" else code for code in range(256))
-_WORDS_OF_SCRIPTS = _only("cger12345tGv", "a")
-_KATAKANA, _HIRAGANA = _only("K"), _only("H")
-_CLASSES = (*(mark for mark in _SCRIPTS if mark not in "hn"), "?", "p", "H", "K")
+from kenshin.budget.pieces import Lexicon
 
 NAMES = (
-    "known3", "known4", "unknown_words", "unknown_letters",
-    "known_signs3", "known_signs4", "unknown_signs", "unknown_sign_characters",
-    "digits", "spaces_beside_isolated", *(f"pair {pair!r}" for pair in _PAIRS),
-    "common_characters", "rare_characters", *(f"script {mark}" for mark in _CLASSES),
-    "words_of_scripts", "katakana_runs", "hiragana_runs",
+    "words", "word_tiles", "signs", "sign_tiles", "digits", "single_spaces", "spaces", "newlines", "newline_pairs",
+    "tabs", "tab_pairs", "contractions",
+    "common_characters", "rare_characters", "foreign_tiles", "symbols", "surrogates", "wide", "others",
+    "japanese_signs", "hiragana", "katakana",
 )  # fmt: skip
 """What each of the counts is; an ASCII text has the first of them only."""
 
 ASCII_COUNTS = NAMES.index("common_characters")
+TILED, TILED_CHARACTERS, TILED_FOREIGN = 4, 256, 64
+"""Words that are tiled: so many, and one more for so many characters."""
+
+_LETTER = "A-Za-z\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff"
+_EXTENDED = "\u0100-\u02af\u1e00-\u1eff"
+_EXTENDED_WORD = f"[{_LETTER}]*[{_EXTENDED}][{_LETTER}{_EXTENDED}]*"
+_BREAKS = (
+    "\u093c\u094d\u09bc\u09cd\u0a3c\u0a4d\u0abc\u0acd\u0b3c\u0b4d\u0bcd\u0c4d\u0cbc\u0ccd\u0d4d\u0dca\u0e47-\u0e4c\u0e4e\u0ec8-\u0ecc"
+    "\u0f84\u1039\u103a\u17d2"
+)
+"""Signs within Indian and South-East Asian words that no letter takes with it: a token each, and a word's end."""
+
+_FOREIGN_WORD = f"(?:(?![{_BREAKS}])[\u02b0-\u1dff\u1f00-\u1fff\ua000-\uabff])+"
+_ASTRAL = "[\U00010000-\U0010ffff]"
+_BLANK = "\x7f"
+
+_LATIN = {" ": [(32, 32), (160, 160)], "X": [(10, 10), (13, 13), (48, 57)]}
+_PAGES = {
+    "\0": [(0, 0), (0x30, 0x30)], "a": [(1, 0x1F), (0xA0, 0xAB)], "s": [(0x20, 0x2F)],
+    "h": [(0x34, 0x9F), (0xAC, 0xD7)], "u": [(0xD8, 0xDF)], "w": [(0xFF, 0xFF)],
+}  # fmt: skip
+_KANA = {"p": [(0, 0x3F)], "H": [(0x40, 0x9F)], "K": [(0xA0, 0xFF)]}
 
 
-class Lexicon(NamedTuple):
-    """Pieces whose cost is known.
-
-    An entry packs its cost in each family, its length and 1, twenty bits apart, so that one sum adds them all.
-    """
-
-    words: Mapping[bytes, int]
-    signs: Mapping[bytes, int]
-    common: re.Pattern[str]
+def _table(default: str, classes: Mapping[str, Iterable[tuple[int, int]]]) -> bytes:
+    table = bytearray(default.encode()) * 256
+    for mark, ranges in classes.items():
+        for first, last in ranges:
+            table[first : last + 1] = mark.encode() * (last - first + 1)
+    return bytes(table)
 
 
-def pack(costs: tuple[int, int], length: int) -> int:
-    """One entry of a lexicon: its costs in the families claude-3 and claude-4.7, and its length."""
-    return costs[1] << 60 | costs[0] << 40 | length << 20 | 1
+def _only(wanted: Iterable[int]) -> bytes:
+    table = bytearray(b" " * 256)
+    for code in wanted:
+        table[code] = code
+    return bytes(table)
 
 
-def counts(text: str, lexicon: Lexicon) -> list[int]:
+def _all_but(codes: Iterable[int]) -> bytes:
+    return bytes(sorted(set(range(256)) - set(codes)))
+
+
+_ASCII_MARKS, _KANA_MARKS = _table("a", _LATIN), _table("\0", _KANA)
+# Where a text is not ASCII, "?" stands for what is not Latin-1, and the byte 1 for "?".
+_LATIN_MARKS, _PAGE_MARKS = _table("a", {**_LATIN, "\0": [(63, 63)]}), _table("o", _PAGES)
+_IS_KANA = bytes(255 if code == 0x30 else 0 for code in range(256))
+_LETTERS = _only(code for code in range(256) if chr(code).isalpha())
+_DIGITS = _only(b"0123456789")
+_ASCII_SIGNS = _only(code for code in range(33, 127) if not chr(code).isalnum())
+_SIGNS = bytes({63: 32, 1: 63}.get(code, _ASCII_SIGNS[code]) for code in range(256))
+_ISOLATED = bytes(88 if chr(code) in "Xhuso" else 32 if code == 32 else 97 for code in range(256))
+_BUT_SELDOM = _all_but(b"suwo")
+_BUT_LETTERS = _all_but([*range(1, 0x20), *range(0xA0, 0xAC)])
+_BUT_EXTENDED = _all_but([1, 2, 0x1E])
+
+
+def counts(text: str, lexicon: Lexicon) -> list[float]:
     """The counts of a text, in the order of `NAMES`; shorter for ASCII, whose further counts are all 0.
 
     Args:
-        text: at most some 100,000 characters, the packed sums' limit.
-        lexicon: the pieces of known cost.
+        text: what is to be counted.
+        lexicon: the pieces of a family.
     """
-    ascii_only = text.isascii()
-    if ascii_only:
+    if text.isascii():
         latin = text.encode("ascii")
-        classes = latin.translate(_LOW)
-    else:
-        latin, classes = _one_byte_each(text)
-    found = [*_known(latin.translate(_LETTERS).split(), lexicon.words)]
-    found += _known(latin.translate(_PUNCTUATION).split(), lexicon.signs)
-    found.append(sum((len(run) + 2) // 3 for run in latin.translate(_DIGITS).split()))
-    isolated = classes.translate(_ISOLATED)
-    found.append(isolated.count(b"X ") + isolated.count(b" X") - isolated.count(b"X X"))
-    found += [classes.count(pair) for pair in _PAIR_BYTES]
-    if not ascii_only:
-        common = len(lexicon.common.findall(text))
-        found += [common, classes.count(b"h") + classes.count(b"n") - common]
-        found += [classes.count(mark) for mark in _CLASS_BYTES]
-        found += [
-            len(classes.translate(table).split()) for table in (_WORDS_OF_SCRIPTS, _KATAKANA, _HIRAGANA)
-        ]
+        return _latin(latin, latin.translate(_ASCII_MARKS), _ASCII_SIGNS, lexicon)
+    wide = text.encode("utf-16-le", "surrogatepass")
+    if len(wide) != 2 * len(text):
+        text = re.sub(_ASTRAL, "\ud800\ud800", text)
+        wide = text.encode("utf-16-le", "surrogatepass")
+    pages, foreign, breaks = wide[1::2], list[str](), 0
+    if letters := pages.translate(None, _BUT_LETTERS):
+        foreign = re.findall(_FOREIGN_WORD, text)
+        breaks = len(re.findall(f"[{_BREAKS}]", text))
+    if letters.translate(None, _BUT_EXTENDED):
+        foreign += re.findall(_EXTENDED_WORD, text)
+        text = re.sub(_EXTENDED_WORD, _BLANK, text)
+        wide = text.encode("utf-16-le", "surrogatepass")
+    latin = text.replace("?", "\x01").encode("latin-1", "replace")
+    marks = _marks(latin, wide)
+    found = _latin(latin, marks.translate(_ISOLATED), _SIGNS, lexicon)
+    common = marks.count(b"h")
+    rare = len(lexicon.rare.findall(text)) if common else 0
+    found += [common - rare, rare]
+    foreign_tiles = lexicon.foreign_tiles(foreign, TILED + len(text) // TILED_FOREIGN) if foreign else 0
+    found.append(foreign_tiles + breaks)
+    seldom = marks.translate(None, _BUT_SELDOM)
+    found += [seldom.count(mark) for mark in (b"s", b"u", b"w", b"o")]
+    found += [marks.count(mark) for mark in (b"p", b"H", b"K")]
     return found
 
 
-_PAIR_BYTES = tuple(pair.encode() for pair in _PAIRS)
-_CLASS_BYTES = tuple(mark.encode() for mark in _CLASSES)
+def _latin(latin: bytes, marks: bytes, sign_table: bytes, lexicon: Lexicon) -> list[float]:
+    """The counts that every text has.
 
-
-def _known(pieces: list[bytes], costs: Mapping[bytes, int]) -> tuple[int, int, int, int]:
-    """Costs of the known pieces in both families, then the unknown pieces and their characters."""
-    packed = sum(filter(None, map(costs.get, pieces)))
-    characters = sum(map(len, pieces)) - (packed >> 20 & _FIELD)
-    return packed >> 40 & _FIELD, packed >> 60, len(pieces) - (packed & _FIELD), characters
-
-
-def _one_byte_each(text: str) -> tuple[bytes, bytes]:
-    """The text with other than Latin-1 characters blanked, and the class of each character.
-
-    Whole texts are masked at once, as integers.
+    Args:
+        latin: the text in Latin-1.
+        marks: a space, X for what a space beside it costs, or a for the rest.
+        sign_table: keeps the signs of `latin`.
+        lexicon: the pieces of a family.
     """
-    wide = text.encode("utf-16-le", "surrogatepass")
-    low, high = wide[0::2], wide[1::2]
-    size, whole = len(high), int.from_bytes
-    latin_mask = whole(high.translate(_IS_LATIN), "little")
-    kana_mask = whole(high.translate(_IS_KANA), "little")
-    blanks = whole(b" " * size, "little")
-    latin = whole(low, "little") & latin_mask | blanks & ~latin_mask
-    classes = (
-        whole(low.translate(_LOW), "little") & latin_mask
-        | whole(high.translate(bytes(_HIGH)), "little")
-        | whole(low.translate(_KANA), "little") & kana_mask
+    words = latin.translate(_LETTERS).split()
+    costs = list(map(lexicon.words.get, words))
+    unknown = [word for word, cost in zip(words, costs, strict=True) if cost is None] if None in costs else []
+    runs = latin.translate(sign_table).split()
+    sign_costs = list(map(lexicon.signs.get, runs))
+    odd = (
+        [run for run, cost in zip(runs, sign_costs, strict=True) if cost is None]
+        if None in sign_costs
+        else []
     )
-    return latin.to_bytes(size, "little"), classes.to_bytes(size, "little")
+    digits = latin.translate(_DIGITS).split()
+    spaces = 0
+    if b"  " in marks:
+        marks = marks.replace(b"  ", b"RR")
+        spaces = marks.count(b"XR") + marks.count(b"aR") + marks.startswith(b"R")
+    newlines, tabs = latin.count(b"\n"), latin.count(b"\t")
+    return [
+        sum(filter(None, costs)),
+        lexicon.word_tiles(unknown, TILED + len(latin) // TILED_CHARACTERS) if unknown else 0,
+        sum(filter(None, sign_costs)),
+        lexicon.sign_tiles(odd) if odd else 0,
+        sum((len(run) + 2) // 3 for run in digits),
+        marks.count(b"X ") + marks.count(b" X") - marks.count(b"X X"),
+        spaces,
+        newlines,
+        latin.count(b"\n\n") if newlines > 1 else 0,
+        tabs,
+        latin.count(b"\t\t") if tabs > 1 else 0,
+        latin.count(b"n't") + latin.count(b"'s ") if b"'" in latin else 0,
+    ]
+
+
+def _marks(latin: bytes, wide: bytes) -> bytes:
+    """The mark of each character; whole texts are put together at once, as integers."""
+    high, whole = wide[1::2], int.from_bytes
+    marks = whole(latin.translate(_LATIN_MARKS), "little") | whole(high.translate(_PAGE_MARKS), "little")
+    if b"\x30" in high:
+        kana = whole(wide[0::2].translate(_KANA_MARKS), "little")
+        marks |= kana & whole(high.translate(_IS_KANA), "little")
+    return marks.to_bytes(len(high), "little")

@@ -1,26 +1,32 @@
 """How many tokens a text is, in microseconds and without the model: an estimate with an upper bound.
 
 A decision is made on the bound, a person is shown the estimate. A text of more than 4,096 characters is read in sixteen
-blocks spread over it, so time is bounded at any length; what was estimated once is remembered.
+blocks spread over it, and the texts of one prompt share twice that, so time is bounded at any length; what was
+estimated once is remembered.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Sequence
 from functools import lru_cache
+from operator import mul
 from typing import TYPE_CHECKING
 
 from kenshin.budget.counts import counts
 from kenshin.budget.script import Script, script_of
-from kenshin.budget.tokenizers import Family, Tokenizer, lexicon, tokenizer
+from kenshin.budget.tokenizers import FAMILIES, Family, Tokenizer, lexicon, tokenizer
 from kenshin.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from kenshin.budget.counts import Lexicon
+    from kenshin.budget.pieces import Lexicon
 
 BLOCKS, BLOCK = 16, 256
 READ_WHOLE = BLOCKS * BLOCK
+SHARED = 2 * READ_WHOLE
+"""Characters that are read of a prompt, as long as its texts are not too many for a block of each."""
+
 REMEMBERED, REMEMBERED_LENGTH = 4_096, 65_536
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -79,8 +85,13 @@ class TokenEstimate(int):
         )
 
 
-def estimate_text(text: str | None, family: Family) -> TokenEstimate:
+def estimate_text(text: str | None, family: Family, *, thin: int = 1) -> TokenEstimate:
     """Estimate a text's tokens in a family's tokenizer; None and the empty text have none.
+
+    Args:
+        text: what is to be estimated.
+        family: whose tokens.
+        thin: one part in how many is read; more of them widen the bound.
 
     Raises:
         InvalidInput: not a text.
@@ -93,40 +104,68 @@ def estimate_text(text: str | None, family: Family) -> TokenEstimate:
         )
     if not text:
         return TokenEstimate(0, upper=0, family=family, sampled=False)
-    return _remembered(text, family) if len(text) <= REMEMBERED_LENGTH else _measure(text, family)
+    if len(text) > REMEMBERED_LENGTH:
+        return _measure(text, family, thin)
+    return _remembered(text, family, thin)
 
 
-def sample(text: str) -> str:
-    """Sixteen blocks of a long text: one from each sixteenth, at places that no period of the text can follow."""
-    stride = (len(text) - BLOCK) / BLOCKS
-    starts = (int((index + index * _GOLDEN % 1) * stride) for index in range(BLOCKS))
+def thinning(lengths: Sequence[int]) -> int:
+    """One part in how many is read of each text of a prompt, so that all together keep to `SHARED`.
+
+    It depends on the prompt alone, not on what is remembered: the same prompt has the same estimate everywhere.
+
+    Args:
+        lengths: of its texts, in characters.
+    """
+    thin, longest = 1, max(lengths, default=0)
+    while thin * BLOCK < longest and sum(min(each, _blocks(each, thin) * BLOCK) for each in lengths) > SHARED:
+        thin = thin * 3 // 2 if thin & (thin - 1) == 0 and thin > 1 else 1 << thin.bit_length()
+    return thin
+
+
+def _blocks(length: int, thin: int) -> int:
+    return min(-(-length // (BLOCK * thin)), BLOCKS)
+
+
+def sample(text: str, blocks: int = BLOCKS) -> str:
+    """Blocks of a long text: one from each of as many parts, at places that no period of the text can follow."""
+    stride = (len(text) - BLOCK) / blocks
+    starts = (int((index + index * _GOLDEN % 1) * stride) for index in range(blocks))
     return "".join([text[start : start + BLOCK] for start in starts])
 
 
-def measure(text: str, numbers: Tokenizer, pieces: Lexicon) -> tuple[float, float]:
+def measure(text: str, numbers: Tokenizer, pieces: Lexicon, thin: int = 1) -> tuple[float, float]:
     """The estimate and the one-sided 95 % margin of its logarithm, from given numbers."""
-    sampled = len(text) > READ_WHOLE
-    found = counts(sample(text) if sampled else text, pieces)
-    tokens = max(sum(weight * count for weight, count in zip(numbers.weights, found, strict=False)), 1.0)
-    guessed = sum(weight * count for weight, count in zip(numbers.guessed, found, strict=False))
+    length, blocks = len(text), _blocks(len(text), thin)
+    read = blocks * BLOCK
+    found = counts(sample(text, blocks) if read < length else text, pieces)
+    tokens = max(sum(map(mul, numbers.weights, found)), 1.0)
+    guessed = sum(map(mul, numbers.guessed, found))
     margin = numbers.margins[bisect_right(numbers.edges, guessed / tokens)] + numbers.short / math.sqrt(
         tokens
     )
-    if sampled:
-        tokens *= len(text) / READ_WHOLE
-        margin = math.hypot(margin, numbers.sampling)
+    if read < length:
+        tokens *= length / read
+        margin = math.hypot(margin, numbers.sampling * math.sqrt(READ_WHOLE / read * (1 - read / length)))
     return tokens, margin
 
 
-def _measure(text: str, family: Family) -> TokenEstimate:
-    tokens, margin = measure(text, tokenizer(family), lexicon())
+def _measure(text: str, family: Family, thin: int) -> TokenEstimate:
+    tokens, margin = measure(text, tokenizer(family), lexicon(family), thin)
     return TokenEstimate(
         round(tokens),
         upper=math.ceil(tokens * math.exp(margin)),
         family=family,
-        sampled=len(text) > READ_WHOLE,
+        sampled=_blocks(len(text), thin) * BLOCK < len(text),
         script=script_of(text),
     )
 
 
 _remembered = lru_cache(maxsize=REMEMBERED)(_measure)
+
+
+def forget() -> None:
+    """Forget all estimates and words, as a process that has just begun: for measurements."""
+    _remembered.cache_clear()
+    for family in FAMILIES:
+        lexicon(family).forget()

@@ -6,18 +6,25 @@ The numbers are in ``tokenizers.json``, written by ``benchmarks/token_fit/fit.py
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from kenshin.budget.counts import NAMES, Lexicon, pack
+from kenshin.budget.counts import NAMES
+from kenshin.budget.pieces import Lexicon
 
 Family = Literal["claude-3", "claude-4.7", "other"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 """``claude-3``: Claude 3 to 4.6. ``claude-4.7``: from 4.7 on. ``other``: no tokenizer of its own was fitted."""
+
+
+GUESSED = frozenset(NAMES) - {
+    "words", "signs", "digits", "single_spaces", "spaces", "newlines", "newline_pairs", "tabs", "tab_pairs",
+    "contractions", "common_characters",
+}  # fmt: skip
+"""Counts of what is no piece as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +33,11 @@ class Tokenizer:
 
     Args:
         weights: tokens per count, in the order of `counts.NAMES`.
-        guessed: weights of those counts that no lexicon answers for; their share tells how far a text is from the fit.
+        guessed: the weights of `GUESSED` alone; their share tells how far a text is from what is known.
         edges: shares of guessed tokens at which the margin changes.
         margins: one-sided 95 % of log(actual / estimate) below each edge, and above the last.
         short: what a text's margin grows by, divided by the root of its tokens.
-        sampling: the same 95 % of the error of reading blocks instead of the whole.
+        sampling: the same 95 % of the error of reading sixteen blocks instead of a whole long text.
     """
 
     weights: tuple[float, ...]
@@ -49,22 +56,10 @@ def _data() -> Mapping[str, Any]:
     return loaded
 
 
-def lexicon_of(data: Mapping[str, Any]) -> Lexicon:
-    """The lexicon that a data file describes."""
-    parts: list[dict[bytes, int]] = []
-    for part in ("words", "signs"):
-        packed: dict[bytes, int] = {}
-        for three, four, pieces in data[part]:
-            costs = pack((three, four), 0)
-            packed.update({piece: costs | len(piece) << 20 for piece in pieces.encode().split()})
-        parts.append(packed)
-    return Lexicon(parts[0], parts[1], re.compile(f"[{data['common']}]"))
-
-
 @cache
-def lexicon() -> Lexicon:
-    """The packaged lexicon."""
-    return lexicon_of(_data())
+def lexicon(family: Family) -> Lexicon:
+    """The packaged pieces of a family; other models take the newest Claude's."""
+    return Lexicon(_data(), "claude-4.7" if family == "other" else family)
 
 
 def tokenizer_of(fitted: Mapping[str, Any], *, widen: float = 0.0) -> Tokenizer:
@@ -73,8 +68,7 @@ def tokenizer_of(fitted: Mapping[str, Any], *, widen: float = 0.0) -> Tokenizer:
     return Tokenizer(
         weights=weights,
         guessed=tuple(
-            weight if name.startswith(("unknown", "script", "words_of")) else 0.0
-            for name, weight in zip(NAMES, weights, strict=True)
+            weight if name in GUESSED else 0.0 for name, weight in zip(NAMES, weights, strict=True)
         ),
         edges=tuple(fitted["edges"]),
         margins=tuple(margin + widen for margin in fitted["margins"]),

@@ -1,10 +1,11 @@
-"""``kenshin budget``: check a prompt, see what corrects its estimates, fit that anew, and which models are known."""
+"""``kenshin budget``: check a prompt or make it fit, see and renew what corrects its estimates, list models."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from kenshin.budget import api
-from kenshin.budget.event import answer_of, read_event
+from kenshin.budget.event import SECTIONS, answer_of, read_event
 from kenshin.budget.night import DAYS, fit_night, put_in_force, read_report
 from kenshin.budget.night import reset as drop
 from kenshin.budget.weights import read_weights, rows_of
@@ -38,6 +39,15 @@ FITTED = {
     "script": "script",
     "calls": "calls",
     "outcome": "outcome",
+    "reason": "why",
+}
+CHANGES = {
+    "section": "section",
+    "index": "from",
+    "count": "count",
+    "what": "step",
+    "tokens_before": "before",
+    "tokens_after": "after",
     "reason": "why",
 }
 MODELS = {
@@ -67,21 +77,48 @@ def check(
     The event has the keys of the Lambda: system_prompt, conversation_history, rag_context, user_message, model_id,
     tools, max_tokens.
     """
-    event = dict(_read(file))
-    event.update(
-        {
-            name: value
-            for name, value in {"model_id": model, "max_tokens": max_tokens}.items()
-            if value is not None
-        }
-    )
-    answer = answer_of(api.check_budget(**read_event(event)))
+    answer = answer_of(api.check_budget(**read_event(_event(file, model, max_tokens))))
     if as_json:
         show_json(answer)
     else:
         _show_answer(answer)
     if strict and answer["status"] != "normal":
         raise typer.Exit(CODES[answer["status"]])
+
+
+@app.command()
+def fit(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A JSON event; '-': standard input.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the fitted event into this file, as JSON.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Model id, instead of the event's.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=0, help="The request's maxTokens, kept for the answer.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compress a prompt, or trim it, until it fits; say what went and why.
+
+    A prompt that cannot be made to fit ends the command with code 2.
+    """
+    event = _event(file, model, max_tokens)
+    found = api.fit_budget(**read_event(event))
+    left = {name: getattr(found, name) for name in SECTIONS if name in event}
+    if out is not None:
+        _write(out, {**event, **left})
+    if as_json:
+        show_json({**found.as_dict(), "prompt": left})
+        return
+    rows = [asdict(change) for change in found.changes]
+    show_rows(rows, as_json=False, title="What went", empty="Nothing had to go.", columns=CHANGES)
+    facts = {
+        "done": found.summary,
+        "before": f"{found.before.status}, at most {found.before.upper_tokens} of {found.before.budget_limit}",
+        "after": f"{found.after.status}, at most {found.after.upper_tokens}",
+        "notes": found.notes,
+    }
+    show_facts(facts, as_json=False, title="Context budget")
 
 
 @app.command()
@@ -195,6 +232,20 @@ def _read(file: str) -> Mapping[str, Any]:
             value=file, reason="no JSON object", mend='Give e.g. {"user_message": "Where is my order?"}.'
         )
     return event
+
+
+def _event(file: str, model: str | None, max_tokens: int | None) -> dict[str, Any]:
+    told = {"model_id": model, "max_tokens": max_tokens}
+    return {**_read(file), **{name: value for name, value in told.items() if value is not None}}
+
+
+def _write(path: Path, event: Mapping[str, Any]) -> None:
+    try:
+        path.write_text(json.dumps(event, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise InvalidInput(
+            value=str(path), reason=f"it cannot be written ({error})", mend="Give another file."
+        ) from error
 
 
 def _show_answer(answer: Mapping[str, Any]) -> None:

@@ -186,6 +186,19 @@ def test_a_listener_of_calls_closes_the_circle(runtime: Runtime) -> None:
     assert kenshin.check_budget(user_message=SENTENCE).calibrated
 
 
+def test_what_was_learnt_decides_what_is_fitted_and_what_came_out_is_measured(runtime: Runtime) -> None:
+    history = [
+        {"role": ("user", "assistant")[at % 2], "content": f"{at}: {SENTENCE * 3}"} for at in range(60)
+    ]
+    before = kenshin.fit_budget(conversation_history=history)
+    assert before.action == "none"
+    kenshin.observe_usage(DEFAULT_MODEL, before.after, {"inputTokens": 2 * before.after.measured.tokens})
+    fitted = kenshin.fit_budget(conversation_history=history)
+    assert (fitted.action, fitted.before.status, fitted.after.status) == ("trimmed", "critical", "normal")
+    assert prompt_measured.get() == fitted.after.measured
+    assert fitted.after.measured.tokens < before.after.measured.tokens
+
+
 def test_the_reserve_is_what_the_policy_says(runtime: Runtime) -> None:
     found = kenshin.check_budget(policy=BudgetPolicy(output_reserve=700))
     assert (found.sections["output_reserve"], found.total_tokens) == (700, 707)

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kenshin.budget.check import MESSAGE_FRAME, REQUEST_FRAME, BudgetPolicy, check, together
+from kenshin.budget.check import (
+    MESSAGE_FRAME,
+    MOST_RUNS,
+    REQUEST_FRAME,
+    RUN,
+    BudgetPolicy,
+    check,
+    runs_of,
+    together,
+)
 from kenshin.budget.content import read_content
 from kenshin.budget.estimate import estimate_text
 from kenshin.budget.images import MOST_TOKENS
@@ -39,17 +48,37 @@ def test_sections_are_what_their_texts_are() -> None:
     found = check(MODEL, system_prompt=SENTENCE, conversation_history=history, rag_context=SENTENCE * 9)
     one = estimate_text(SENTENCE, "claude-3")
     assert found.sections["system_prompt"] == one
-    assert found.sections["conversation_history"] == 2 * (one + MESSAGE_FRAME)
+    assert found.sections["conversation_history"] == pytest.approx(2 * (one + MESSAGE_FRAME), abs=1)
     assert (found.largest_section, found.largest_section_tokens) == (
         "rag_context",
         found.sections["rag_context"],
     )
 
 
+def test_a_history_is_estimated_in_runs_that_begin_where_they_did_before() -> None:
+    messages = [SENTENCE * (1 + at % 9) for at in range(200)]
+    shorter, longer = runs_of(messages[:150]), runs_of(messages)
+    assert longer[: len(shorter) - 1] == shorter[:-1]
+    assert all(len(run) >= RUN for run in longer[:-1])
+    assert "".join(longer).replace(" ", "") == "".join(messages).replace(" ", "")
+
+
+@given(st.lists(st.integers(0, 9_000), max_size=400))
+def test_a_history_has_few_runs_however_many_messages_it_has(lengths: list[int]) -> None:
+    assert len(runs_of(["x" * length for length in lengths])) <= MOST_RUNS + 1
+
+
+def test_many_messages_are_about_what_they_are_one_by_one() -> None:
+    history = [{"role": "user", "content": SENTENCE.strip()}] * 1_000
+    one = estimate_text(SENTENCE.strip(), "claude-3")
+    found = check(MODEL, conversation_history=history)
+    assert found.sections["conversation_history"] == pytest.approx(1_000 * (one + MESSAGE_FRAME), rel=0.07)
+
+
 def test_the_upper_bound_decides() -> None:
     estimate = estimate_text(SENTENCE * 60, "claude-3")
     middle = (estimate + estimate.upper) // 2
-    ratio = middle / 0.95 / MODEL.window
+    ratio = (middle + REQUEST_FRAME["claude-3"]) / 0.95 / MODEL.window
     found = check(
         MODEL, rag_context=SENTENCE * 60, policy=BudgetPolicy(output_reserve=0, practical_ratio=ratio)
     )

@@ -65,6 +65,33 @@ def test_a_missing_file_is_refused(kenshin, tmp_path):
     assert kenshin("budget", "check", tmp_path / "nothing.json").code == 2
 
 
+def test_a_prompt_is_made_to_fit_and_written_again(kenshin, event, tmp_path):
+    history = [
+        {"role": ("user", "assistant")[at % 2], "content": f"{at}: {SENTENCE * 3}"} for at in range(300)
+    ]
+    path, out = (
+        event(conversation_history=history, user_message="Where is it?", max_tokens=900),
+        tmp_path / "out.json",
+    )
+    body = kenshin("budget", "fit", path, "--out", out, "--json").json
+    assert (body["action"], body["before"]["status"], body["after"]["status"]) == (
+        "trimmed",
+        "critical",
+        "normal",
+    )
+    written = json.loads(out.read_text())
+    assert written["conversation_history"] == body["prompt"]["conversation_history"]
+    assert (written["max_tokens"], written["user_message"]) == (900, "Where is it?")
+    assert kenshin("budget", "check", out, "--json").json["status"] == "normal"
+    assert "Trimmed: " in kenshin("budget", "fit", path).out
+    assert "Nothing had to go" in kenshin("budget", "fit", out).out
+
+
+def test_a_prompt_that_cannot_fit_is_refused(kenshin, event):
+    answer = kenshin("budget", "fit", event(user_message=SENTENCE * 900))
+    assert (answer.code, "Context budget exceeded" in answer.err) == (2, True)
+
+
 def test_before_the_first_fit_the_packages_numbers_are_in_force(kenshin):
     assert "Nothing was fitted yet" in kenshin("budget", "calibration").out
     assert kenshin("budget", "calibration", "--json").json["version"] is None
@@ -133,4 +160,4 @@ def test_models_are_listed_with_their_budgets(kenshin):
 
 def test_help_names_every_command(kenshin):
     shown = kenshin("budget", "--help").out
-    assert all(name in shown for name in ("check", "calibration", "calibrate", "reset", "models"))
+    assert all(name in shown for name in ("check", "fit", "calibration", "calibrate", "reset", "models"))
