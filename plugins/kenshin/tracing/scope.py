@@ -91,9 +91,10 @@ class SpanScope:
         # In another context than it was entered in, e.g. that of a generator's consumer, there is nothing to put back.
         ours = here is not None and here.span_id == span.span_id and here.trace_id == trace.trace_id
         if ours:
-            put_back(
-                before, trace if before is None or before.trace_id == trace.trace_id else trace_now.get()
-            )
+            if before is None or before.trace_id == trace.trace_id:
+                put_back(before, trace)
+            else:
+                put_back(before, trace_now.get())
         if live is not None:
             live.end(span, None if kind is None else kind.__name__)
             if ours:
@@ -123,7 +124,7 @@ class TraceScope:
     ) -> None:
         if error is not None and not self._trace.error:
             self._trace.error = error_text(error)
-        self._pipeline.finish_trace(self._trace)
+        self._pipeline.end_trace(self._trace)
 
     async def __aenter__(self) -> PromptTrace:
         return self.__enter__()
