@@ -124,6 +124,17 @@ def test_the_callers_header_is_the_parent_where_no_span_is_current(live, exporte
     assert trace.tracestate == "congo=1"
 
 
+@pytest.mark.parametrize(
+    "known", [{"headers": {"X-Amzn-Trace-Id": f"Root=1-{TRACE[:8]}-{TRACE[8:]}"}}, {"trace_id": TRACE}]
+)
+def test_a_trace_without_a_span_cannot_be_told_to_opentelemetry(live, exported, known):
+    with live.trace("s", **known) as trace:
+        pass
+    root = exported()["prompt_trace"]
+    assert trace.trace_id == f"{root.context.trace_id:032x}" != TRACE
+    assert (root.parent, trace.parent_id) == (None, None)
+
+
 def test_errors_are_told_redacted(live, exported):
     with pytest.raises(ValueError, match="x"), live.trace("s") as trace, live.span(trace, "a"):
         raise ValueError("x password=hunter2")
