@@ -21,7 +21,7 @@ from kenshin.signals.context import TraceContext, trace_in_force
 from kenshin.signals.genai import trace_id_of
 from kenshin.signals.plain import plain
 from kenshin.signals.traces import PromptTraced, SpanTimed
-from kenshin.tracing.live import LiveTraces
+from kenshin.tracing.live import LiveTrace, LiveTraces
 from kenshin.tracing.propagation import RemoteContext, read_headers
 from kenshin.tracing.scope import SpanScope, TraceScope
 from kenshin.tracing.span import Span
@@ -120,7 +120,7 @@ class TracePipeline:
             template_name: the prompt's template.
             template_version: and its version.
             headers: the incoming request's, a mapping: the trace of its caller is gone on with.
-            trace_id: 32 hex digits or a UUID, where the caller said which; other text is hashed.
+            trace_id: 32 hex digits or a UUID, where the caller said which and the headers do not; other text is hashed.
         """
         names = (session_id, intent, template_name, template_version)
         try:
@@ -226,7 +226,7 @@ class TracePipeline:
         remote = None if headers is None else read_headers(headers)
         if trace_id is not None and remote is None:
             remote = RemoteContext(trace_id_of(trace_id))
-        live = self._live.begin(PromptTraced.record_type, remote)
+        live = self._begin_live(remote)
         if live is not None:
             where, span_id = live.where, live.root.span_id
         else:
@@ -240,6 +240,13 @@ class TracePipeline:
         if len(self._open) > self._max_open:
             self._forget_oldest()
         return trace
+
+    def _begin_live(self, remote: RemoteContext | None) -> LiveTrace | None:
+        try:
+            return self._live.begin(PromptTraced.record_type, remote)
+        except Exception:
+            self.failed("A live span could not be opened")
+            return None
 
     def _new_context(self) -> RemoteContext:
         # X-Ray reads the first 8 digits as the second of the trace's start.
@@ -262,11 +269,11 @@ class TracePipeline:
         self._open.pop(trace, None)
         self._leave(trace)
         record = trace.record = self._record_of(trace)
-        if trace._live is not None:
-            trace._live.end(record)
         self._tell(self._record, record)
         for listener in self.listeners:
             self._tell(listener, record)
+        if trace._live is not None:
+            self._tell(trace._live.end, record)
 
     def _tell(self, hearer: Listener, record: PromptTraced) -> None:
         try:

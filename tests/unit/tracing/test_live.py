@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
+from kenshin.signals.context import trace_in_force
 from kenshin.signals.genai import spans_of
 from kenshin.tracing.pipeline import TracePipeline
 from kenshin.tracing.propagation import read_w3c
@@ -212,6 +213,44 @@ def test_without_a_provider_there_are_no_live_spans(kept, wanted):
         pass
     assert kept.records[0].live is None
     assert len(spans_of(kept.records[0])) == 2
+
+
+class Breaking(TracerProvider):
+    """A provider whose spans break: the `broken`-th cannot be opened, none can be ended."""
+
+    def __init__(self, broken: int) -> None:
+        super().__init__(shutdown_on_exit=False)
+        self.left = broken
+
+    def get_tracer(self, *names: object, **options: object) -> Breaking:
+        self.tracer = super().get_tracer(*names, **options)
+        return self
+
+    def start_span(self, *names: object, **options: object) -> otel.Span:
+        self.left -= 1
+        if self.left == 0:
+            raise OSError("cannot be opened")
+        span = self.tracer.start_span(*names, **options)
+        span.end = failing  # type: ignore[method-assign]
+        return span
+
+
+def failing(*_: object) -> None:
+    raise OSError("cannot be ended")
+
+
+@pytest.mark.parametrize("broken", [1, 2, 3])
+def test_an_opentelemetry_that_breaks_costs_the_live_spans_alone(kept, broken):
+    before = get_current()
+    pipeline = kept.pipeline(otel=None, tracer_provider=Breaking(broken))
+    with pipeline.trace("s") as trace, pipeline.span(trace, "outer"), pipeline.span(trace, "inner"):
+        pass
+    (record,) = kept.records
+    assert [span.name for span in record.spans] == ["outer", "inner"]
+    assert record.spans[1].parent_id == record.spans[0].span_id
+    assert pipeline.stats().failures > 0
+    assert get_current() == before
+    assert trace_in_force.get() is None
 
 
 SCRIPT = """
