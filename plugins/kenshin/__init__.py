@@ -20,10 +20,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kenshin.budget import (
         BudgetCheckResult,
+        BudgetFit,
         BudgetPolicy,
+        FitPolicy,
         TokenEstimate,
         check_budget,
         estimate_tokens,
+        fit_budget,
         observe_usage,
     )
     from kenshin.drift import DriftReport, check_drift, cosine_distance, cosine_distances
@@ -49,9 +52,11 @@ if TYPE_CHECKING:
 __all__ = [
     "ABObservation",
     "BudgetCheckResult",
+    "BudgetFit",
     "BudgetPolicy",
     "DriftReport",
     "Experiment",
+    "FitPolicy",
     "KenshinError",
     "PromptABTester",
     "PromptObservabilityPipeline",
@@ -66,6 +71,7 @@ __all__ = [
     "cosine_distance",
     "cosine_distances",
     "estimate_tokens",
+    "fit_budget",
     "get_prompt_version",
     "hallucination_risk",
     "observe_usage",
@@ -78,10 +84,13 @@ _HOMES = {
     **dict.fromkeys(
         [
             "BudgetCheckResult",
+            "BudgetFit",
             "BudgetPolicy",
+            "FitPolicy",
             "TokenEstimate",
             "check_budget",
             "estimate_tokens",
+            "fit_budget",
             "observe_usage",
         ],
         "kenshin.budget",

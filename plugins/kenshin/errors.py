@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class KenshinError(Exception):
@@ -92,6 +92,26 @@ class InvalidPolicy(KenshinError):
     """A budget policy contradicts itself or leaves no budget."""
 
     title = "Policy refused"
+
+
+class ContextBudgetExceeded(KenshinError):
+    """A prompt does not fit its budget, though all went that may go.
+
+    Args:
+        value: the prompt's upper bound and the limit.
+        reason: what is left.
+        mend: what to do about it.
+        best: the best attempt, a `kenshin.budget.fitted.BudgetFit`.
+    """
+
+    title = "Context budget exceeded"
+
+    def __init__(self, *, value: object, reason: str, mend: str, best: Any = None) -> None:
+        super().__init__(value=value, reason=reason, mend=mend)
+        self.best = best
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return *super().__reduce__(), {"best": self.best}
 
 
 class Conflict(KenshinError):
