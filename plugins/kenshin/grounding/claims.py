@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from string import ascii_letters, digits
 from typing import Literal
 from unicodedata import normalize
 
@@ -37,6 +38,7 @@ _QUOTED = re.compile(r"『([^『』]{2,40})』|《([^《》]{2,40})》|「([^「
 _NOT_WORD = re.compile(r"[\W_]+")
 _SENTENCE = ("。", "!", "?", ".", ",")
 SHORTEST_GROUPED = 9
+_IN_A_CLAIM = ascii_letters + digits + "-._~:/?#[]@!$&'()*+,;=%千万億"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,9 @@ def claims_of(answer: str, *, names: bool = False) -> list[Claim]:
     # Normalised, a circled number would be a number like any other.
     text, circled = _CIRCLED.subn(" ", answer[:LONGEST_ANSWER])
     text = normalize("NFKC", text)
+    if len(answer) > LONGEST_ANSWER:
+        # What the cut may have halved is no claim.
+        text = text.rstrip(_IN_A_CLAIM)
     bullets = len(_BULLET.findall(text))
     text, numbered = _NUMBERING.subn(" ", text)
     items = {str(count) for count in (bullets, numbered + circled) if count > 1}

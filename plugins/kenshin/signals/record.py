@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import datetime
-from typing import ClassVar, Protocol, runtime_checkable
+from datetime import date, datetime
+from operator import attrgetter
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 
 @runtime_checkable
@@ -33,19 +34,24 @@ class Logged:
     def log_fields(self) -> dict[str, object]:
         """``log_type`` and every field but the instant that is not None."""
         line: dict[str, object] = {"log_type": self.record_type}
-        for name in field_names(type(self)):
-            value = getattr(self, name)
+        kind = type(self)
+        names, values_of = _readings.get(kind) or _read(kind)
+        for name, value in zip(names, values_of(self), strict=True):
             if value is not None:
-                line[name] = value.isoformat() if hasattr(value, "isoformat") else value
+                line[name] = value.isoformat() if isinstance(value, date) else value
         return line
 
 
-_field_names: dict[type, tuple[str, ...]] = {}
-
-
 def field_names(kind: type) -> tuple[str, ...]:
-    """A record class's fields but the instant, in order; read once a class, since a line is rendered per request."""
-    names = _field_names.get(kind)
-    if names is None:
-        names = _field_names[kind] = tuple(field.name for field in fields(kind) if field.name != "at")
-    return names
+    """A record class's fields but the instant, in order."""
+    return (_readings.get(kind) or _read(kind))[0]
+
+
+_readings: dict[type, tuple[tuple[str, ...], attrgetter[tuple[Any, ...]]]] = {}
+
+
+def _read(kind: type) -> tuple[tuple[str, ...], attrgetter[tuple[Any, ...]]]:
+    """Names of the fields and how their values are read; made once a class, since a line is rendered per request."""
+    names = tuple(field.name for field in fields(kind) if field.name != "at")
+    reading = _readings[kind] = (names, attrgetter(*names))
+    return reading

@@ -125,7 +125,7 @@ class LiveTraces:
 
         Args:
             name: of the span.
-            remote: the caller's context, which counts where no span of OpenTelemetry is current.
+            remote: the caller's context; it counts if it names a span, and where none of OpenTelemetry's is current.
         """
         tracer = self._tracer()
         if tracer is None:
@@ -142,8 +142,9 @@ class LiveTraces:
             )
             span = tracer.start_span(name, kind=SpanKind.SERVER if here.is_remote else SpanKind.INTERNAL)
         else:
-            parent = remote
-            context = None if remote is None else _from_remote(remote)
+            # A trace without a span cannot be told to OpenTelemetry.
+            parent = None if remote is None or remote.span_id is None else remote
+            context = None if parent is None else _from_remote(parent)
             span = tracer.start_span(name, context=context, kind=SpanKind.SERVER)
         if not span.get_span_context().is_valid:
             return None
@@ -174,15 +175,13 @@ def _entered(span: OtelSpan) -> LiveSpan:
     return LiveSpan(span, before)
 
 
-def _from_remote(remote: RemoteContext) -> Context | None:
-    """The caller's context as OpenTelemetry takes it; a trace without a span cannot be said there."""
+def _from_remote(remote: RemoteContext) -> Context:
     from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState, set_span_in_context
 
-    if remote.span_id is None:
-        return None
     flags = TraceFlags(TraceFlags.DEFAULT if remote.sampled is False else TraceFlags.SAMPLED)
     state = TraceState.from_header([remote.tracestate]) if remote.tracestate else None
-    context = SpanContext(int(remote.trace_id, 16), int(remote.span_id, 16), True, flags, state)
+    span_id = int(remote.span_id or "0", 16)
+    context = SpanContext(int(remote.trace_id, 16), span_id, True, flags, state)
     return set_span_in_context(NonRecordingSpan(context))
 
 

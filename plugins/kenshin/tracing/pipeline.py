@@ -21,7 +21,7 @@ from kenshin.signals.context import TraceContext, trace_in_force
 from kenshin.signals.genai import trace_id_of
 from kenshin.signals.plain import plain
 from kenshin.signals.traces import PromptTraced, SpanTimed
-from kenshin.tracing.live import LiveTraces
+from kenshin.tracing.live import LiveTrace, LiveTraces
 from kenshin.tracing.propagation import RemoteContext, read_headers
 from kenshin.tracing.scope import SpanScope, TraceScope
 from kenshin.tracing.span import Span
@@ -120,7 +120,7 @@ class TracePipeline:
             template_name: the prompt's template.
             template_version: and its version.
             headers: the incoming request's, a mapping: the trace of its caller is gone on with.
-            trace_id: 32 hex digits or a UUID, where the caller said which; other text is hashed.
+            trace_id: 32 hex digits or a UUID, where the caller said which and the headers do not; other text is hashed.
         """
         names = (session_id, intent, template_name, template_version)
         try:
@@ -185,10 +185,19 @@ class TracePipeline:
         duration so far and ``unfinished`` in its metadata.
         """
         try:
-            return self._finished(trace)
+            self.end_trace(trace)
+            line = trace.entry
+        except Exception:
+            self.failed("A trace could not be told")
+            line = None
+        return line or {"log_type": PromptTraced.record_type, "trace_id": getattr(trace, "trace_id", None)}
+
+    def end_trace(self, trace: PromptTrace) -> None:
+        """Finish a trace without its log line; what a ``with`` block does at its end."""
+        try:
+            self._finished(trace)
         except Exception:
             self.failed("A trace could not be finished")
-            return {"log_type": PromptTraced.record_type, "trace_id": getattr(trace, "trace_id", None)}
 
     def stats(self) -> TraceStats:
         """How many traces are open, and what was lost."""
@@ -217,13 +226,13 @@ class TracePipeline:
         remote = None if headers is None else read_headers(headers)
         if trace_id is not None and remote is None:
             remote = RemoteContext(trace_id_of(trace_id))
-        live = self._live.begin(PromptTraced.record_type, remote)
+        live = self._begin_live(remote)
         if live is not None:
-            trace = PromptTrace(None, *names, parent=live.where, span_id=live.root.span_id, timer=self.timer)
-            trace._live = live
+            where, span_id = live.where, live.root.span_id
         else:
-            own = None if remote is not None else self._new_trace_id()
-            trace = PromptTrace(own, *names, parent=remote, span_id=self.new_span_id(), timer=self.timer)
+            where, span_id = remote or self._new_context(), self.new_span_id()
+        trace = PromptTrace(None, *names, parent=where, span_id=span_id, timer=self.timer)
+        trace._live = live
         trace._before = (trace_in_force.get(), trace_now.get())
         trace_in_force.set(TraceContext(trace.trace_id, None, trace.intent))
         trace_now.set(trace)
@@ -232,9 +241,16 @@ class TracePipeline:
             self._forget_oldest()
         return trace
 
-    def _new_trace_id(self) -> str:
+    def _begin_live(self, remote: RemoteContext | None) -> LiveTrace | None:
+        try:
+            return self._live.begin(PromptTraced.record_type, remote)
+        except Exception:
+            self.failed("A live span could not be opened")
+            return None
+
+    def _new_context(self) -> RemoteContext:
         # X-Ray reads the first 8 digits as the second of the trace's start.
-        return f"{int(self._clock().timestamp()) & 0xFFFFFFFF:08x}{self._entropy(12).hex()}"
+        return RemoteContext(f"{int(self._clock().timestamp()) & 0xFFFFFFFF:08x}{self._entropy(12).hex()}")
 
     def _forget_oldest(self) -> None:
         with self._counting:
@@ -247,22 +263,17 @@ class TracePipeline:
         if first:
             logger.warning("More than %d traces are open: some are never finished", self._max_open)
 
-    def _finished(self, trace: PromptTrace) -> dict[str, object]:
+    def _finished(self, trace: PromptTrace) -> None:
         if not trace.claim():
-            return dict(trace.entry or self._record_of(trace).log_fields())
+            return
         self._open.pop(trace, None)
         self._leave(trace)
-        record = self._record_of(trace)
-        line = record.log_fields()
-        # The line is handed back to be logged: by default no text leaves the process.
-        line.pop("content", None)
-        trace.entry = line
-        if trace._live is not None:
-            trace._live.end(record)
+        record = trace.record = self._record_of(trace)
         self._tell(self._record, record)
         for listener in self.listeners:
             self._tell(listener, record)
-        return dict(line)
+        if trace._live is not None:
+            self._tell(trace._live.end, record)
 
     def _tell(self, hearer: Listener, record: PromptTraced) -> None:
         try:
@@ -312,14 +323,17 @@ class TracePipeline:
 
 def _timed(span: Span, start: float, now: float) -> SpanTimed:
     metadata: dict[str, object] = span.metadata and _noted(span.metadata)
+    duration_ms = span.duration_ms
     if span.is_open:
+        duration_ms = span.lasted_ms(now)
         metadata = {**metadata, UNFINISHED: True}
+    offset = span.start - start
     return SpanTimed(
         span.name,
-        span.lasted_ms(now),
+        duration_ms,
         span.success,
         span.error,
-        max(span.start - start, 0.0) * 1000,
+        offset * 1000 if offset > 0 else 0.0,
         span.span_id,
         span.parent_id,
         metadata,

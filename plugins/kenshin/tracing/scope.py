@@ -12,7 +12,7 @@ from kenshin.tracing.span import Span
 from kenshin.tracing.trace import PromptTrace, put_back, trace_now
 
 if TYPE_CHECKING:
-    from kenshin.tracing.live import LiveSpan
+    from kenshin.tracing.live import LiveSpan, LiveTrace
     from kenshin.tracing.pipeline import TracePipeline
 
 
@@ -43,11 +43,9 @@ class SpanScope:
             here = self._before = trace_in_force.get()
             trace_id = trace.trace_id
             parent_id = here.span_id if here is not None and here.trace_id == trace_id else None
-            if trace._live is None:
-                span_id = pipeline.new_span_id()
-            else:
-                self._live = trace._live.open(name)
-                span_id = self._live.span_id
+            if trace._live is not None:
+                self._open_live(trace._live)
+            span_id = pipeline.new_span_id() if self._live is None else self._live.span_id
             span = self._span = Span(name, span_id=span_id, parent_id=parent_id, timer=pipeline.timer)
             if trace._turn and len(trace.spans) < pipeline.max_spans:
                 trace.spans.append(span)
@@ -81,6 +79,12 @@ class SpanScope:
     ) -> None:
         self.__exit__(kind, error, traceback)
 
+    def _open_live(self, live: LiveTrace) -> None:
+        try:
+            self._live = live.open(self._name)
+        except Exception:
+            self._pipeline.failed("A live span could not be opened")
+
     def _current(self) -> PromptTrace | None:
         trace = self._trace = trace_now.get()
         return trace
@@ -91,13 +95,14 @@ class SpanScope:
         # In another context than it was entered in, e.g. that of a generator's consumer, there is nothing to put back.
         ours = here is not None and here.span_id == span.span_id and here.trace_id == trace.trace_id
         if ours:
-            put_back(
-                before, trace if before is None or before.trace_id == trace.trace_id else trace_now.get()
-            )
+            if before is None or before.trace_id == trace.trace_id:
+                put_back(before, trace)
+            else:
+                put_back(before, trace_now.get())
         if live is not None:
-            live.end(span, None if kind is None else kind.__name__)
             if ours:
                 live.leave()
+            live.end(span, None if kind is None else kind.__name__)
 
 
 class TraceScope:
@@ -123,7 +128,7 @@ class TraceScope:
     ) -> None:
         if error is not None and not self._trace.error:
             self._trace.error = error_text(error)
-        self._pipeline.finish_trace(self._trace)
+        self._pipeline.end_trace(self._trace)
 
     async def __aenter__(self) -> PromptTrace:
         return self.__enter__()

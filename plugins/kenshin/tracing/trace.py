@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextvars import ContextVar
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from kenshin.signals.context import TraceContext, trace_in_force
 from kenshin.signals.genai import trace_id_of
+from kenshin.signals.traces import PromptTraced
 from kenshin.tracing.propagation import RemoteContext
 from kenshin.tracing.span import Span
 
@@ -40,7 +41,7 @@ class PromptTrace:
         quality_score: composite score of the answer, 0 to 1.
         error: the exception that ended the request outside of any span; empty if there was none.
         content: texts by name (``prompt``, ``response``); they leave the process only where capture is switched on.
-        entry: the log line, once the trace is finished.
+        record: what it came to, once it is finished.
     """
 
     __slots__ = (
@@ -53,12 +54,12 @@ class PromptTrace:
         "confusion_detected",
         "confusion_score",
         "content",
-        "entry",
         "error",
         "hallucination_risk",
         "hallucination_score",
         "parent_id",
         "quality_score",
+        "record",
         "sampled",
         "session_id",
         "span_id",
@@ -86,13 +87,16 @@ class PromptTrace:
         span_id: str | None = None,
         timer: Callable[[], float] = perf_counter,
     ) -> None:
+        self.parent_id: str | None = None
+        self.sampled: bool | None = None
+        self.tracestate = ""
         if parent is not None:
-            trace_id = parent.trace_id
-        self.trace_id = os.urandom(16).hex() if trace_id is None else trace_id_of(trace_id)
+            self.trace_id = parent.trace_id
+            self.parent_id, self.sampled = parent.span_id, parent.sampled
+            self.tracestate = parent.tracestate
+        else:
+            self.trace_id = os.urandom(16).hex() if trace_id is None else trace_id_of(trace_id)
         self.span_id = span_id or os.urandom(8).hex()
-        self.parent_id = None if parent is None else parent.span_id
-        self.sampled = None if parent is None else parent.sampled
-        self.tracestate = "" if parent is None else parent.tracestate
         self.session_id = session_id
         self._intent = intent
         self.template_name = template_name
@@ -106,7 +110,7 @@ class PromptTrace:
         self.quality_score: float | None = None
         self.error = ""
         self.content: dict[str, str] = {}
-        self.entry: Mapping[str, object] | None = None
+        self.record: PromptTraced | None = None
         self.start = timer()
         self._turn = [True]
         self._before: tuple[TraceContext | None, PromptTrace | None] = (None, None)
@@ -142,6 +146,15 @@ class PromptTrace:
     def finished(self) -> bool:
         """Whether its record is out; what happens from then on is not told."""
         return not self._turn
+
+    @property
+    def entry(self) -> dict[str, object] | None:
+        """The log line, once the trace is finished; never with texts, since it is there to be logged."""
+        if self.record is None:
+            return None
+        line = self.record.log_fields()
+        line.pop("content", None)
+        return line
 
     def headers(self) -> dict[str, str]:
         """The headers of an outgoing call: W3C's and X-Ray's, with the innermost open span as the parent."""

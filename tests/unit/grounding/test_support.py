@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kenshin.grounding.claims import LONGEST_ANSWER
 from kenshin.grounding.support import ground
 
 
@@ -138,3 +139,10 @@ def test_among_many_numbers_nothing_is_derived_from_two():
     crowd = " ".join(str(7 * number + 100_000) for number in range(50))
     assert not ground("2,960 yen", context).unsupported
     assert ground("2,960 yen", f"{context} {crowd}").unsupported
+
+
+def test_a_number_that_is_cut_in_two_is_no_claim():
+    text = " ".join(map(str, range(100_000, 120_000)))
+    assert len(text) > LONGEST_ANSWER
+    assert ground(text, text).unsupported == ()
+    assert ground(f"{'あ' * (LONGEST_ANSWER - 3)}1234567円", "1234567円").unsupported == ()

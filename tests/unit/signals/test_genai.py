@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -48,3 +49,26 @@ def test_other_records_have_no_spans_and_no_measurements(drift_record, budget_re
     for record in (drift_record(), budget_record()):
         assert spans_of(record) == []
         assert list(measurements_of(record)) == []
+
+
+def test_a_traces_own_span_has_its_id_and_its_error(trace_record):
+    root, *spans = spans_of(trace_record(span_id="b7ad6b7169203331", error="TimeoutError: too slow"))
+    assert (root.span_id, root.error) == ("b7ad6b7169203331", "TimeoutError: too slow")
+    assert {span.parent_id for span in spans} == {root.span_id}
+
+
+def test_what_the_conventions_have_a_name_for_goes_by_it_too(trace_record):
+    (span,) = trace_record().spans[:1]
+    noted = replace(span, metadata={"model_id": "claude", "input_tokens": 9, "confidence": 0.9, "none": None})
+    _, draft = spans_of(trace_record(spans=(noted,)))
+    assert draft.attributes == {
+        "model_id": "claude",
+        "gen_ai.request.model": "claude",
+        "input_tokens": 9,
+        "gen_ai.usage.input_tokens": 9,
+        "confidence": 0.9,
+    }
+
+
+def test_a_live_trace_has_no_spans_to_export(trace_record):
+    assert spans_of(trace_record(live=True)) == []

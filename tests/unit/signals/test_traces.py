@@ -55,6 +55,7 @@ def test_the_total_counts_what_happened_within_a_span_once(trace_record):
         ),
         ({"confusion_detected": True}, {"ConfusionDetected"}),
         ({"quality_score": 0.7}, {"QualityScore"}),
+        ({"error": "TimeoutError"}, {"TraceFailureCount"}),
         ({"spans": (SpanTimed("a", 1.0, success=False, error="E"),)}, {"TraceFailureCount"}),
         (
             {

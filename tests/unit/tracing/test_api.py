@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import emf_lines
 import pytest
 
 import kenshin
@@ -50,6 +51,32 @@ def test_a_recorder_and_a_clock_of_ones_own():
         pass
     assert [record.at for record in sink.records] == [AT]
     recorder.close()
+
+
+def test_the_line_in_a_file_is_what_cloudwatch_reads(tmp_path):
+    settings = Settings.from_env({"KENSHIN_HOME": str(tmp_path), "KENSHIN_SIGNALS_MODE": "sync"})
+    made = Runtime(settings, clock=lambda: AT)
+    with use(made):
+        pipeline = kenshin.PromptObservabilityPipeline()
+        with (
+            pipeline.trace("s", "商品", "faq_v1", "1.0") as trace,
+            pipeline.span(trace, "bedrock_invocation") as span,
+        ):
+            span.metadata |= {"nan": float("nan"), "object": object(), "deep": {"a": [1, {2}]}}
+            trace.schema_valid = False
+    made.close()
+    (file,) = (tmp_path / "signals").rglob("*.jsonl")
+    line = emf_lines.parse(file.read_bytes())
+    assert emf_lines.metrics(line) == {
+        "TotalExecutionDuration",
+        "Span_bedrock_invocation",
+        "TraceCount",
+        "SchemaViolation",
+        "SchemaValidated",
+    }
+    assert emf_lines.sets_of(line, "Span_bedrock_invocation") == [[], ["Intent"], ["Intent", "Template"]]
+    assert line["trace_id"] == trace.trace_id
+    assert line["spans"][0]["metadata"]["nan"] == "nan"
 
 
 def test_the_public_names():

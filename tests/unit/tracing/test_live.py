@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
+from kenshin.signals.context import trace_in_force
 from kenshin.signals.genai import spans_of
 from kenshin.tracing.pipeline import TracePipeline
 from kenshin.tracing.propagation import read_w3c
@@ -124,6 +125,17 @@ def test_the_callers_header_is_the_parent_where_no_span_is_current(live, exporte
     assert trace.tracestate == "congo=1"
 
 
+@pytest.mark.parametrize(
+    "known", [{"headers": {"X-Amzn-Trace-Id": f"Root=1-{TRACE[:8]}-{TRACE[8:]}"}}, {"trace_id": TRACE}]
+)
+def test_a_trace_without_a_span_cannot_be_told_to_opentelemetry(live, exported, known):
+    with live.trace("s", **known) as trace:
+        pass
+    root = exported()["prompt_trace"]
+    assert trace.trace_id == f"{root.context.trace_id:032x}" != TRACE
+    assert (root.parent, trace.parent_id) == (None, None)
+
+
 def test_errors_are_told_redacted(live, exported):
     with pytest.raises(ValueError, match="x"), live.trace("s") as trace, live.span(trace, "a"):
         raise ValueError("x password=hunter2")
@@ -201,6 +213,44 @@ def test_without_a_provider_there_are_no_live_spans(kept, wanted):
         pass
     assert kept.records[0].live is None
     assert len(spans_of(kept.records[0])) == 2
+
+
+class Breaking(TracerProvider):
+    """A provider whose spans break: the `broken`-th cannot be opened, none can be ended."""
+
+    def __init__(self, broken: int) -> None:
+        super().__init__(shutdown_on_exit=False)
+        self.left = broken
+
+    def get_tracer(self, *names: object, **options: object) -> Breaking:
+        self.tracer = super().get_tracer(*names, **options)
+        return self
+
+    def start_span(self, *names: object, **options: object) -> otel.Span:
+        self.left -= 1
+        if self.left == 0:
+            raise OSError("cannot be opened")
+        span = self.tracer.start_span(*names, **options)
+        span.end = failing  # type: ignore[method-assign]
+        return span
+
+
+def failing(*_: object) -> None:
+    raise OSError("cannot be ended")
+
+
+@pytest.mark.parametrize("broken", [1, 2, 3])
+def test_an_opentelemetry_that_breaks_costs_the_live_spans_alone(kept, broken):
+    before = get_current()
+    pipeline = kept.pipeline(otel=None, tracer_provider=Breaking(broken))
+    with pipeline.trace("s") as trace, pipeline.span(trace, "outer"), pipeline.span(trace, "inner"):
+        pass
+    (record,) = kept.records
+    assert [span.name for span in record.spans] == ["outer", "inner"]
+    assert record.spans[1].parent_id == record.spans[0].span_id
+    assert pipeline.stats().failures > 0
+    assert get_current() == before
+    assert trace_in_force.get() is None
 
 
 SCRIPT = """
