@@ -16,7 +16,7 @@ from functools import lru_cache
 from kenshin.budget.estimate import TokenEstimate
 from kenshin.budget.script import Script
 from kenshin.errors import InvalidInput
-from kenshin.signals.calls import OVERFLOW
+from kenshin.signals.bedrock import OVERFLOW
 
 ALPHA, WIDTH_ALPHA = 0.15, 0.03
 """Weights of the newest call: in the mean, and in the squares, of which few calls tell little."""

@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kenshin.budget.images import image_tokens
 from kenshin.errors import InvalidInput
 
 DEEPEST = 32
@@ -80,6 +79,8 @@ def _read(content: object, found: Content, depth: int) -> None:
 def _read_block(block: Mapping[object, object], found: Content, depth: int) -> None:
     kind = block.get("type")
     if "image" in block or kind == "image":
+        from kenshin.budget.images import image_tokens
+
         found.image_tokens += image_tokens(block.get("image", block))
     elif "document" in block or kind == "document":
         _read_document(block.get("document", block), found)

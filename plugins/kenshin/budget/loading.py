@@ -6,11 +6,13 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from kenshin.budget.calibration import Calibration
-from kenshin.budget.weights import read_weights
-from kenshin.documents import Documents
 from kenshin.lifetime import watch, working
+
+if TYPE_CHECKING:
+    from kenshin.documents import Documents
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +68,8 @@ class WeightsLoader:
 
     def refresh(self) -> bool:
         """Read the document in this thread; answers whether that succeeded. It never raises."""
+        from kenshin.budget.weights import read_weights
+
         try:
             weights, _ = read_weights(self._documents())
         except Exception as error:

@@ -13,7 +13,8 @@ from kenshin.budget.estimate import TokenEstimate
 from kenshin.budget.models import Models
 from kenshin.budget.script import SCRIPTS, Script
 from kenshin.errors import InvalidInput
-from kenshin.signals.calls import OVERFLOW, BedrockHealthMetrics
+from kenshin.signals.bedrock import OVERFLOW
+from kenshin.signals.calls import BedrockHealthMetrics
 from kenshin.signals.context import PromptMeasured, trace_in_force
 from kenshin.signals.recorder import Recorder
 from kenshin.signals.usage import UsageObserved

@@ -6,11 +6,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TYPE_CHECKING
 
 from kenshin.budget.calibration import LARGEST_SHIFT, Correction
 from kenshin.budget.script import SCRIPTS, Script
-from kenshin.documents import Documents
 from kenshin.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from kenshin.documents import Documents
 
 KEY = "token-calibration"
 

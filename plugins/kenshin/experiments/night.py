@@ -37,7 +37,8 @@ from kenshin.lake import Lake
 from kenshin.ledger import Ledger
 from kenshin.publishing import partition, sweep
 from kenshin.signals.recorder import Recorder
-from kenshin.signals.records import DECISION_CODES, ExperimentAnalysed
+from kenshin.signals.records import ExperimentAnalysed
+from kenshin.signals.verdicts import DECISION_CODES
 
 MOST_ITEMS = 1000
 """Airflow maps a task over at most 1,024 items unless it is told otherwise."""

@@ -18,7 +18,7 @@ from kenshin.health.breaker import CircuitBreaker, Listener, Override
 from kenshin.health.overrides import overrides_in, place_of
 from kenshin.health.policy import BreakerPolicy
 from kenshin.lifetime import watch, working
-from kenshin.signals.calls import model_name
+from kenshin.signals.bedrock import model_name
 
 logger = logging.getLogger(__name__)
 

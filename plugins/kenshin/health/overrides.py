@@ -10,7 +10,7 @@ from typing import Any, cast
 from kenshin.documents import Documents
 from kenshin.errors import Conflict, InvalidInput
 from kenshin.health.breaker import Override
-from kenshin.signals.calls import model_name
+from kenshin.signals.bedrock import model_name
 
 DOCUMENT = "breakers"
 _TRIES = 5

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from kenshin.errors import InvalidPolicy
-from kenshin.signals.calls import model_name
+from kenshin.signals.bedrock import model_name
 
 MINUTE = 60
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from kenshin.signals.calls import model_name
+from kenshin.signals.bedrock import model_name
 from kenshin.signals.record import Logged
 
 BudgetStatus = Literal["normal", "warning", "critical"]

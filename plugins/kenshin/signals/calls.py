@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
+from kenshin.signals.bedrock import OVERFLOW, model_name
 from kenshin.signals.record import Logged
 
 CallStatus = Literal["success", "error", "throttled", "timeout"]
@@ -14,16 +15,8 @@ CircuitState = Literal["closed", "half_open", "open"]
 
 CIRCUIT_CODES: Mapping[str, int] = {"closed": 0, "half_open": 1, "open": 2}
 UNKNOWN_ERROR = "Unknown"
-OVERFLOW = "model_context_window_exceeded"
-"""Bedrock's stop reason for a prompt that did not fit the context window."""
-
 UNSTAMPED = datetime.min.replace(tzinfo=UTC)
 """The instant of a record that was made without a clock; `kenshin.health.emit_health_metrics` stamps it."""
-
-
-def model_name(model_id: str) -> str:
-    """The last segment of a model's id: of an ARN, what follows its last slash."""
-    return model_id.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from kenshin.signals.records import DECISION_CODES
+from kenshin.signals.verdicts import DECISION_CODES
 
 Unit = Literal["Percent", "Milliseconds", "Count", "None"]
 Kind = Literal["count", "distribution", "level"]

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from kenshin.signals.calls import BedrockHealthMetrics
+if TYPE_CHECKING:
+    from kenshin.signals.calls import BedrockHealthMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +52,5 @@ trace_in_force: ContextVar[TraceContext | None] = ContextVar("kenshin_trace", de
 prompt_measured: ContextVar[PromptMeasured | None] = ContextVar("kenshin_prompt", default=None)
 """Set by the budget check; the model call that follows takes it along to those who compare it with the usage."""
 
-CallListener: TypeAlias = Callable[[BedrockHealthMetrics, PromptMeasured | None], None]
+CallListener: TypeAlias = "Callable[[BedrockHealthMetrics, PromptMeasured | None], None]"
 """Hears of each finished model call, and of what had been measured of its prompt."""

@@ -35,18 +35,6 @@ __all__ = [
 ]
 
 
-DECISION_CODES: Mapping[str, int] = {
-    "continue": 0,
-    "extend": 1,
-    "inconclusive": 2,
-    "promote": 3,
-    "reject": 4,
-    "roll_back": 5,
-    "hold": 6,
-}
-"""A night's verdict as a number, for graphs."""
-
-
 @dataclass(frozen=True, slots=True)
 class ExperimentAnalysed(Logged):
     """One arm compared with control, one night."""

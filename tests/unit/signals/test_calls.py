@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from kenshin.signals.calls import CIRCUIT_CODES, model_name
+from kenshin.signals.bedrock import model_name
+from kenshin.signals.calls import CIRCUIT_CODES
 from kenshin.signals.guard import DimensionGuard
 from kenshin.signals.points import points_of
 

@@ -13,7 +13,6 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import TextIO
-from uuid import uuid4
 
 from kenshin.backends import Opening
 from kenshin.errors import SettingError
@@ -91,7 +90,7 @@ class EmfFiles:
     def write(self, records: Sequence[Record]) -> int:
         """Append the records' lines; answers how many records could not be written."""
         if self._pid != os.getpid():
-            self._pid, self._token, self._parts = os.getpid(), uuid4().hex[:8], count(1)
+            self._pid, self._token, self._parts = os.getpid(), os.urandom(4).hex(), count(1)
             self._name = f"{self._pid}-{self._token}.jsonl"
         texts: dict[Path, list[bytes]] = {}
         lost = 0
