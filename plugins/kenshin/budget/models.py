@@ -22,6 +22,9 @@ ASSUMED_WINDOW = 200_000
 PRACTICAL_RATIO = 0.025
 """The share of the window that a prompt should keep to, the proof of concept's: 5,000 of 200,000."""
 
+IDS_KEPT = 4_096
+"""Ids whose model is remembered; of more, the name is taken apart at every look-up."""
+
 _REGIONS = re.compile(r"^(?:us-gov|us|eu|apac|jp|au|ca|global)\.")
 _TAIL = re.compile(r"(?:[-@]\d{8})?(?:-v\d+)?(?::\d+)?(?::\d+k)?$")
 
@@ -101,7 +104,7 @@ class Models:
         found = self._found.get(model_id)
         if found is None:
             found = self._look_up(model_id)
-            if found.known:
+            if found.known and len(self._found) < IDS_KEPT:
                 self._found[model_id] = found
         if strict and not found.known:
             raise UnknownModel(
