@@ -216,8 +216,8 @@ class Runtime:
         """Flush the signals and close what can be closed."""
         with self._lock:
             opened, self._opened = self._opened, {}
-            self.__dict__.pop("definitions", None)
-            definitions = opened.pop(("definitions", ""), None)
+            opened.pop(("definitions", ""), None)
+            definitions = self.__dict__.pop("definitions", None)
         if definitions is not None:
             definitions.close()
         # The last first: the recorder of observations still needs their store.

@@ -41,6 +41,7 @@ class Lexicon:
     def __init__(self, data: Mapping[str, Any], family: str) -> None:
         self._data, self._family = data, family
         self._tiled_words: dict[str, int] = {}
+        self._tiled_foreign: dict[str, int] = {}
 
     @cached_property
     def words(self) -> Mapping[bytes, int]:
@@ -61,12 +62,12 @@ class Lexicon:
     def word_tiles(self, words: Sequence[bytes], most: int) -> float:
         """Tiles of unknown words in Latin-1 letters, from those of at most so many."""
         some = [word[:LETTERS].decode("latin-1") for word in words[:: _step(words, most)]]
-        return self._of_all(some, words, self._parts)
+        return self._of_all(some, words, self._parts, self._tiled_words)
 
     def foreign_tiles(self, words: Sequence[str], most: int) -> float:
         """Tiles of words that have other letters, from those of at most so many."""
         some = [word[:LETTERS] for word in words[:: _step(words, most)]]
-        return self._of_all(some, words, self._foreign_parts)
+        return self._of_all(some, words, self._foreign_parts, self._tiled_foreign)
 
     def sign_tiles(self, runs: Sequence[bytes]) -> float:
         """Cost of runs of signs that are no piece, from those of some."""
@@ -88,6 +89,7 @@ class Lexicon:
     def forget(self) -> None:
         """Forget which words were tiled before."""
         self._tiled_words.clear()
+        self._tiled_foreign.clear()
 
     def _costs(self, part: str) -> dict[bytes, int]:
         costs: dict[bytes, int] = {}
@@ -101,7 +103,11 @@ class Lexicon:
                 yield from pieces.split()
 
     def _of_all(
-        self, some: Sequence[str], words: Sequence[bytes] | Sequence[str], parts: Collection[str]
+        self,
+        some: Sequence[str],
+        words: Sequence[bytes] | Sequence[str],
+        parts: Collection[str],
+        remembered: dict[str, int],
     ) -> float:
         if not some:
             return 0.0
@@ -109,7 +115,7 @@ class Lexicon:
         if max(map(len, words)) > UNBROKEN:
             size += sum(len(word) - LETTERS for word in words if len(word) > UNBROKEN)
         sampled = sum(map(len, some)) + WORD_LETTERS * len(some)
-        found, remembered = 0, self._tiled_words
+        found = 0
         for word in some:
             cost = remembered.get(word)
             if cost is None:
