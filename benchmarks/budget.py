@@ -1,6 +1,6 @@
 """What a budget check costs, in microseconds, beside the proof of concept's rule and other libraries.
 
-    python -m venv var/peers && var/peers/bin/pip install -r benchmarks/budget-requirements.txt
+    python -m venv var/peers && var/peers/bin/pip install -r benchmarks/peers/budget.txt
     PYTHONPATH=plugins var/peers/bin/python benchmarks/budget.py [--rounds 11]
 
 A prompt is eleven held-back texts' worth of English or Japanese: instructions, eight messages, what retrieval found, a

@@ -1,7 +1,7 @@
 """What watching a model call costs its caller, in microseconds a call, beside boto3's own cost and other breakers.
 
 Run it with ``python benchmarks/health.py [--runs 9] [--calls 2000]``, ``plugins`` and ``tests`` on the path, in an
-environment with boto3 and `health_peers.txt`. The wrapper is measured around a client that answers at once, so that
+environment with boto3 and ``peers/health.txt``. The wrapper is measured around a client that answers at once, so that
 nothing but its own work counts; boto3 is measured against the stand-in of Bedrock on this machine, in a process of its
 own. Ways take turns in each run. Times are of the calling thread's CPU, with the wall clock beside them.
 """

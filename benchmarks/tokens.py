@@ -4,7 +4,7 @@
 
 Texts and reference counts are in ``benchmarks/data`` (made by ``token_fit/fit.py``); nothing else is needed. Each kind
 is also estimated by numbers that were fitted without it. ``--o200k`` adds OpenAI's tokenizer and needs what
-``budget-requirements.txt`` names. What estimates cost: ``budget.py``.
+``peers/budget.txt`` names. What estimates cost: ``budget.py``.
 """
 
 from __future__ import annotations

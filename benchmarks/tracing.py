@@ -1,7 +1,7 @@
 """What a traced request costs its caller: root, five spans, metrics and the log line, in microseconds, beside others.
 
 Run it with ``python benchmarks/tracing.py [--runs 9] [--requests 2000]``, ``plugins`` on the path, in an environment
-with ``benchmarks/requirements-tracing.txt``. Each request has five steps in a row, each with one note. Ways take turns
+with ``benchmarks/peers/tracing.txt``. Each request has five steps in a row, each with one note. Ways take turns
 in each run. On a machine with other work the calling thread's CPU time says more than the wall clock; "process CPU"
 includes what threads of the library do afterwards. The peers send to nowhere: memory, or a UDP port nobody listens to.
 """
