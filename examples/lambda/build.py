@@ -2,8 +2,8 @@
 
     make lambda
 
-The modules are those that the handler, and what its runtime opens, import when they are loaded; nothing is downloaded.
-The same sources give the same bytes.
+The modules are those that the handler, and what its runtime opens, import: those of budget and signals at any time, the
+others when they are loaded. Nothing is downloaded. The same sources give the same bytes.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from pathlib import Path
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 ROOTS = (
     "kenshin.budget.api",
-    "kenshin.budget.event",
     "kenshin.budget.loading",
     "kenshin.budget.observing",
     "kenshin.runtime",
     "kenshin.backends.local.documents",
     "kenshin.backends.local.emf",
 )
-"""The handler, and what is loaded only when it is called."""
+"""The handler, and what its runtime opens."""
+
+WHOLE = {"budget", "signals"}
+"""Packages whose imports within functions are followed, too."""
 
 DATA = ("kenshin/budget/models.json", "kenshin/budget/tokenizers.json")
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -41,13 +43,21 @@ def path_of(module: str) -> Path | None:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Modules of the package that a file imports when it is loaded."""
-    for node in ast.parse(path.read_bytes()).body:
+    """Modules that a file imports when it is loaded, or, of some packages, at any time; never those for types alone."""
+    body = ast.parse(path.read_bytes()).body
+    loaded: list[ast.AST] = [node for node in body if not (isinstance(node, ast.If) and _for_types(node))]
+    if path.parent.name in WHOLE:
+        loaded = [each for node in loaded for each in ast.walk(node)]
+    for node in loaded:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _for_types(node: ast.If) -> bool:
+    return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def needed() -> list[Path]:

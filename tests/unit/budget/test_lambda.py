@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -90,6 +91,17 @@ def test_several_events_of_one_instance_are_answered_apart(unzipped: Path) -> No
     assert bodies[1]["total_tokens"] == 1_507
     assert [body["error"] for body in bodies[2:]] == ["Input refused", "Unknown model"]
     assert len(invoked.signals) == 2
+
+
+def test_nothing_that_a_check_may_need_is_missing(unzipped: Path) -> None:
+    png = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(16)).decode()
+    image = {"type": "image", "source": {"type": "base64", "data": png}}
+    turn = {"role": "user", "content": [image, {"document": {"source": {"text": "a page"}}}]}
+    tool = {"name": "find", "input_schema": {}}
+    invoked = invoke(unzipped, {"conversation_history": [turn], "tools": [tool]}, "a pause", SEED_EVENT)
+    assert [answer["statusCode"] for answer in invoked.answers] == [200, 200]
+    assert len(invoked.signals) == 2
+    assert "Error" not in invoked.errors
 
 
 def test_the_zip_holds_what_is_needed_and_nothing_else(unzipped: Path) -> None:
