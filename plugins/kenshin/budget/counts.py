@@ -26,7 +26,9 @@ TILED, TILED_CHARACTERS, TILED_FOREIGN = 4, 256, 64
 
 _LETTER = "A-Za-z\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff"
 _EXTENDED = "\u0100-\u02af\u1e00-\u1eff"
-_EXTENDED_WORD = f"[{_LETTER}]*[{_EXTENDED}][{_LETTER}{_EXTENDED}]*"
+_EXTENDED_WORD = f"(?<![{_LETTER}{_EXTENDED}])[{_LETTER}]*+[{_EXTENDED}][{_LETTER}{_EXTENDED}]*"
+"""Tried at the start of a word alone: a word without such letters would be read again from each of its own."""
+
 _BREAKS = (
     "\u093c\u094d\u09bc\u09cd\u0a3c\u0a4d\u0abc\u0acd\u0b3c\u0b4d\u0bcd\u0c4d\u0cbc\u0ccd\u0d4d\u0dca\u0e47-\u0e4c\u0e4e\u0ec8-\u0ecc"
     "\u0f84\u1039\u103a\u17d2"
@@ -34,8 +36,13 @@ _BREAKS = (
 """Signs within Indian and South-East Asian words that no letter takes with it: a token each, and a word's end."""
 
 _FOREIGN_WORD = f"(?:(?![{_BREAKS}])[\u02b0-\u1dff\u1f00-\u1fff\ua000-\uabff])+"
-_ASTRAL = "[\U00010000-\U0010ffff]"
 _BLANK = "\x7f"
+
+LONGEST_BLANK = 16
+"""Spaces, or NULs, of one piece."""
+
+_LATIN_SIGNS, _RARE_SIGNS = "£§©«\xad®°±²³´·»½×".encode("latin-1"), "¡¢¤¥¦¨¬¯¶¸¹¼¾¿÷".encode("latin-1")
+"""Signs beyond ASCII that are a token each, and those that are two, as rare characters are."""
 
 _LATIN = {" ": [(32, 32), (160, 160)], "X": [(10, 10), (13, 13), (48, 57)]}
 _PAGES = {
@@ -67,13 +74,16 @@ def _all_but(codes: Iterable[int]) -> bytes:
 _ASCII_MARKS, _KANA_MARKS = _table("a", _LATIN), _table("\0", _KANA)
 # Where a text is not ASCII, "?" stands for what is not Latin-1, and the byte 1 for "?".
 _LATIN_MARKS, _PAGE_MARKS = _table("a", {**_LATIN, "\0": [(63, 63)]}), _table("o", _PAGES)
+_IS_LATIN, _IS_NOT = bytes([255] + [0] * 255), bytes([0] + [63] * 255)
 _IS_KANA = bytes(255 if code == 0x30 else 0 for code in range(256))
 _LETTERS = _only(code for code in range(256) if chr(code).isalpha())
 _DIGITS = _only(b"0123456789")
 _ASCII_SIGNS = _only(code for code in range(33, 127) if not chr(code).isalnum())
-_SIGNS = bytes({63: 32, 1: 63}.get(code, _ASCII_SIGNS[code]) for code in range(256))
+_SIGNS = bytes(
+    {63: 32, 1: 63}.get(code, code if code in _LATIN_SIGNS else _ASCII_SIGNS[code]) for code in range(256)
+)
 _ISOLATED = bytes(88 if chr(code) in "Xhuso" else 32 if code == 32 else 97 for code in range(256))
-_BUT_SELDOM = _all_but(b"suwo")
+_BUT_SELDOM, _BUT_RARE_SIGNS = _all_but(b"suwo"), _all_but(_RARE_SIGNS)
 _BUT_LETTERS = _all_but([*range(1, 0x20), *range(0xA0, 0xAC)])
 _BUT_EXTENDED = _all_but([1, 2, 0x1E])
 
@@ -89,9 +99,6 @@ def counts(text: str, lexicon: Lexicon) -> list[float]:
         latin = text.encode("ascii")
         return _latin(latin, latin.translate(_ASCII_MARKS), _ASCII_SIGNS, lexicon)
     wide = text.encode("utf-16-le", "surrogatepass")
-    if len(wide) != 2 * len(text):
-        text = re.sub(_ASTRAL, "\ud800\ud800", text)
-        wide = text.encode("utf-16-le", "surrogatepass")
     pages, foreign, breaks = wide[1::2], list[str](), 0
     if letters := pages.translate(None, _BUT_LETTERS):
         foreign = re.findall(_FOREIGN_WORD, text)
@@ -100,12 +107,12 @@ def counts(text: str, lexicon: Lexicon) -> list[float]:
         foreign += re.findall(_EXTENDED_WORD, text)
         text = re.sub(_EXTENDED_WORD, _BLANK, text)
         wide = text.encode("utf-16-le", "surrogatepass")
-    latin = text.replace("?", "\x01").encode("latin-1", "replace")
+    latin = _latin_of(text, wide)
     marks = _marks(latin, wide)
     found = _latin(latin, marks.translate(_ISOLATED), _SIGNS, lexicon)
     common = marks.count(b"h")
     rare = len(lexicon.rare.findall(text)) if common else 0
-    found += [common - rare, rare]
+    found += [common - rare, rare + len(latin.translate(None, _BUT_RARE_SIGNS))]
     foreign_tiles = lexicon.foreign_tiles(foreign, TILED + len(text) // TILED_FOREIGN) if foreign else 0
     found.append(foreign_tiles + breaks)
     seldom = marks.translate(None, _BUT_SELDOM)
@@ -134,10 +141,11 @@ def _latin(latin: bytes, marks: bytes, sign_table: bytes, lexicon: Lexicon) -> l
         else []
     )
     digits = latin.translate(_DIGITS).split()
-    spaces = 0
+    spaces = latin.count(b"\0" * LONGEST_BLANK)
     if b"  " in marks:
+        spaces += marks.count(b" " * (LONGEST_BLANK + 1))
         marks = marks.replace(b"  ", b"RR")
-        spaces = marks.count(b"XR") + marks.count(b"aR") + marks.startswith(b"R")
+        spaces += marks.count(b"XR") + marks.count(b"aR") + marks.startswith(b"R")
     newlines, tabs = latin.count(b"\n"), latin.count(b"\t")
     return [
         sum(filter(None, costs)),
@@ -153,6 +161,15 @@ def _latin(latin: bytes, marks: bytes, sign_table: bytes, lexicon: Lexicon) -> l
         latin.count(b"\t\t") if tabs > 1 else 0,
         latin.count(b"n't") + latin.count(b"'s ") if b"'" in latin else 0,
     ]
+
+
+def _latin_of(text: str, wide: bytes) -> bytes:
+    """A text in Latin-1, "?" for what is not, and the byte 1 for "?"; a character beyond UTF-16's plane is two."""
+    if len(wide) == 2 * len(text):
+        return text.replace("?", "\x01").encode("latin-1", "replace")
+    high, whole = wide[1::2], int.from_bytes
+    low = whole(wide[0::2].replace(b"?", b"\x01"), "little") & whole(high.translate(_IS_LATIN), "little")
+    return (low | whole(high.translate(_IS_NOT), "little")).to_bytes(len(high), "little")
 
 
 def _marks(latin: bytes, wide: bytes) -> bytes:

@@ -23,7 +23,9 @@ LETTERS = 14
 UNBROKEN = 64
 """A word of more letters is none: each of its letters counts, as if it were tiled like its beginning."""
 
-LONGEST_SIGNS, SIGN_RUNS = 6, 64
+LONGEST_SIGNS, SIGN_RUNS, TILED_SIGNS = 6, 64, 768
+"""Signs of the longest piece that is tried; runs of signs, and signs of all of them, that are tiled."""
+
 WORD_LETTERS = 4
 """A word's tiles follow its letters and these: what it costs to begin one."""
 
@@ -72,7 +74,11 @@ class Lexicon:
     def sign_tiles(self, runs: Sequence[bytes]) -> float:
         """Cost of runs of signs that are no piece, from those of some."""
         some = runs[:: _step(runs, SIGN_RUNS)]
-        return sum(map(self._tiled_signs, some)) * len(runs) / len(some) if some else 0.0
+        if not some:
+            return 0.0
+        most = TILED_SIGNS // len(some)
+        found = sum(self._tiled_signs(run[:most]) * max(1.0, len(run) / most) for run in some)
+        return found * len(runs) / len(some)
 
     @cached_property
     def _parts(self) -> Collection[str]:

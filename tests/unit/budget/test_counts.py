@@ -32,6 +32,12 @@ def counted(text: str) -> dict[str, float]:
         ("日?", {"common_characters": 1, "signs": 1}),
         ("😀", {"surrogates": 2}),
         ("\ud800", {"surrogates": 1}),
+        ("😀a?", {"surrogates": 2, "words": 1, "signs": 1}),
+        ("5° «a»", {"digits": 1, "words": 1, "sign_tiles": 3}),
+        ("¥5", {"digits": 1, "rare_characters": 1}),
+        (f"a{' ' * 16}b", {"words": 2, "spaces": 1}),
+        (f"a{' ' * 40}b", {"words": 2, "spaces": 3}),
+        ("\x00" * 40, {"spaces": 2}),
         ("it's a", {"words": 3, "signs": 1, "contractions": 1}),
     ],
 )

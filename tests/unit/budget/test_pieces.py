@@ -48,6 +48,11 @@ def test_runs_of_signs_are_tiled_with_known_ones() -> None:
     assert ONE.sign_tiles([]) == 0
 
 
+def test_runs_of_signs_without_end_are_taken_to_be_like_their_beginning() -> None:
+    assert ONE.sign_tiles([b"(" * 7_680]) == pytest.approx(7_680)
+    assert ONE.sign_tiles([b"(" * 30] * 640) == pytest.approx(19_200)
+
+
 @pytest.mark.parametrize(
     ("character", "rare"), [("一", False), ("丁", True), ("가", False), ("각", True), ("a", False)]
 )
