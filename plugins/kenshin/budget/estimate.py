@@ -27,7 +27,9 @@ READ_WHOLE = BLOCKS * BLOCK
 SHARED = 2 * READ_WHOLE
 """Characters that are read of a prompt, as long as its texts are not too many for a block of each."""
 
-REMEMBERED, REMEMBERED_LENGTH = 4_096, 65_536
+REMEMBERED, LONG_REMEMBERED, REMEMBERED_LENGTH = 4_096, 256, 65_536
+"""Texts that are remembered: short ones, those that are not read whole, and the longest; the cache holds the texts."""
+
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -106,7 +108,7 @@ def estimate_text(text: str | None, family: Family, *, thin: int = 1) -> TokenEs
         return TokenEstimate(0, upper=0, family=family, sampled=False)
     if len(text) > REMEMBERED_LENGTH:
         return _measure(text, family, thin)
-    return _remembered(text, family, thin)
+    return (_remembered if len(text) <= READ_WHOLE else _long_remembered)(text, family, thin)
 
 
 def thinning(lengths: Sequence[int]) -> int:
@@ -117,8 +119,13 @@ def thinning(lengths: Sequence[int]) -> int:
     Args:
         lengths: of its texts, in characters.
     """
-    thin, longest = 1, max(lengths, default=0)
-    while thin * BLOCK < longest and sum(min(each, _blocks(each, thin) * BLOCK) for each in lengths) > SHARED:
+    thin, single, longer = 1, 0, lengths
+    while longer:
+        # A text of one block keeps it, however thin the others become.
+        single += sum(min(each, BLOCK) for each in longer if each <= thin * BLOCK)
+        longer = [each for each in longer if each > thin * BLOCK]
+        if single + sum(min(each, _blocks(each, thin) * BLOCK) for each in longer) <= SHARED or not longer:
+            break
         thin = thin * 3 // 2 if thin & (thin - 1) == 0 and thin > 1 else 1 << thin.bit_length()
     return thin
 
@@ -162,10 +169,12 @@ def _measure(text: str, family: Family, thin: int) -> TokenEstimate:
 
 
 _remembered = lru_cache(maxsize=REMEMBERED)(_measure)
+_long_remembered = lru_cache(maxsize=LONG_REMEMBERED)(_measure)
 
 
 def forget() -> None:
     """Forget all estimates and words, as a process that has just begun: for measurements."""
     _remembered.cache_clear()
+    _long_remembered.cache_clear()
     for family in FAMILIES:
         lexicon(family).forget()

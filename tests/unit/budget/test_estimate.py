@@ -11,11 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kenshin.budget.counts import counts
 from kenshin.budget.estimate import (
     BLOCK,
+    LONG_REMEMBERED,
     READ_WHOLE,
+    REMEMBERED,
+    REMEMBERED_LENGTH,
     SHARED,
     TokenEstimate,
+    _long_remembered,
+    _remembered,
     estimate_text,
     forget,
     measure,
@@ -150,6 +156,20 @@ def test_a_text_seen_before_is_remembered_until_it_is_forgotten() -> None:
     assert estimate_text(text, "claude-3") is first
     forget()
     assert estimate_text(text, "claude-3") is not first
+
+
+def test_what_is_remembered_of_long_texts_is_little() -> None:
+    forget()
+    for each in range(LONG_REMEMBERED + 50):
+        estimate_text(f"{each} " + "word " * 2_000, "claude-3")
+    assert _long_remembered.cache_info().currsize == LONG_REMEMBERED
+    assert _remembered.cache_info().currsize == 0
+    assert LONG_REMEMBERED * REMEMBERED_LENGTH + REMEMBERED * READ_WHOLE < 1 << 26
+
+
+def test_a_long_word_is_not_read_again_from_each_of_its_letters() -> None:
+    """A pattern that tried each letter of a word would need minutes for this one, not milliseconds."""
+    assert counts("a" * 300_000 + " ā", lexicon("claude-3"))
 
 
 def test_an_estimate_is_an_int_that_travels() -> None:
