@@ -6,6 +6,7 @@ read as the JSON it is, which is what a model would be shown at most.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -95,6 +96,9 @@ def _read_block(block: Mapping[object, object], found: Content, depth: int) -> N
     elif kind == "thinking":
         _read(block.get("thinking"), found, depth + 1)
     else:
+        if isinstance(block.get("redactedContent"), bytes):
+            found.texts.append(base64.b64encode(block["redactedContent"]).decode())
+            return
         for key in ("text", "guardContent", "reasoningContent", "reasoningText"):
             if key in block:
                 _read(block[key], found, depth + 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 import struct
 from collections.abc import Mapping
 
@@ -19,8 +20,12 @@ PIXELS_PER_TOKEN = 750
 HEADER = 1 << 18
 """Bytes within which the size is looked for: a JPEG may carry a preview before it."""
 
+SEGMENTS = 1_024
+"""Segments of a JPEG that are stepped over before its size."""
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_MARKER = re.compile(rb"\xff[^\xff]")
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
 
 
@@ -73,14 +78,16 @@ def _positive(width: int, height: int) -> tuple[int, int] | None:
 
 def _jpeg(raw: bytes) -> tuple[int, int] | None:
     at = 2
-    while True:
-        while raw[at] != 0xFF or raw[at + 1] == 0xFF:
-            at += 1
-        marker = raw[at + 1]
+    for _ in range(SEGMENTS):
+        marked = _MARKER.search(raw, at)
+        if marked is None:
+            return None
+        at, marker = marked.start(), raw[marked.end() - 1]
         if marker in _START_OF_FRAME:
             height, width = struct.unpack_from(">HH", raw, at + 5)
             return _positive(width, height)
         at += 2 if marker in _WITHOUT_LENGTH else 2 + max(struct.unpack_from(">H", raw, at + 2)[0], 2)
+    return None
 
 
 def _webp(raw: bytes) -> tuple[int, int] | None:

@@ -46,6 +46,11 @@ def test_converse_and_messages_cost_the_same(name):
     assert image_tokens({"type": "image", "source": {"type": "base64", "data": encoded}}) == 100
 
 
+@pytest.mark.parametrize("filling", [b"\xff", b"\xff\xd0", b"\xff\xe0\0\2", b"a"])
+def test_a_jpeg_of_nothing_but_filling_has_no_size(filling):
+    assert image_size(b"\xff\xd8" + filling * 200_000) is None
+
+
 def test_a_large_image_is_scaled_down_before_it_is_read():
     assert image_tokens({"source": {"bytes": written("png", 4000, 4000)}}) == MOST_TOKENS
 
