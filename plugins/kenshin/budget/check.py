@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kenshin.budget.calibration import NOTHING_KNOWN, Calibration
 from kenshin.budget.content import as_json, read_content
-from kenshin.budget.estimate import REMEMBERED_LENGTH, TokenEstimate, estimate_text, thinning
+from kenshin.budget.estimate import TokenEstimate, estimate_text, thinning
 from kenshin.budget.models import Model
 from kenshin.budget.script import SCRIPTS, Script
 from kenshin.errors import InvalidInput, InvalidPolicy
@@ -42,8 +42,8 @@ TOGETHER = 0.5
 RUN, MOST_RUNS = 2_048, 32
 """Messages of a history are estimated together until they have so many characters; a longer history has longer runs."""
 
-RUNS_REMEMBERED = 1_024
-"""Runs that need not be put together again."""
+RUNS_REMEMBERED, RUN_REMEMBERED = 1_024, 4 * RUN
+"""Runs that need not be put together again, and the characters of one at most."""
 
 TOOLS_FRAME, TOOLS_FRAME_UPPER = 350, 600
 """Tokens that the first tool adds besides its definition."""
@@ -69,6 +69,10 @@ class BudgetPolicy:
     practical_ratio: float | None = None
 
     def __post_init__(self) -> None:
+        ratio = 1.0 if self.practical_ratio is None else self.practical_ratio
+        for share in (self.warning, self.critical, ratio):
+            if isinstance(share, bool) or not isinstance(share, int | float):
+                raise InvalidPolicy(value=share, reason="no number", mend="Give a share, e.g. 0.80.")
         if not 0 < self.warning <= self.critical or not math.isfinite(self.critical):
             raise InvalidPolicy(
                 value=(self.warning, self.critical),
@@ -83,7 +87,7 @@ class BudgetPolicy:
             raise InvalidPolicy(
                 value=self.output_reserve, reason="the reserve is no count of tokens", mend="Give 0 or more."
             )
-        if self.practical_ratio is not None and not 0 < self.practical_ratio <= 1:
+        if not 0 < ratio <= 1:
             raise InvalidPolicy(
                 value=self.practical_ratio,
                 reason="the practical ratio is no share",
@@ -284,7 +288,7 @@ def _joined(run: list[str], length: int) -> str:
     """A run as one text; the same object as before where it is remembered, whose hash need not be made again."""
     if len(run) == 1:
         return run[0]
-    return _remembered_run(tuple(run)) if length <= REMEMBERED_LENGTH else " ".join(run)
+    return _remembered_run(tuple(run)) if length <= RUN_REMEMBERED else " ".join(run)
 
 
 _remembered_run = lru_cache(maxsize=RUNS_REMEMBERED)(" ".join)

@@ -135,6 +135,7 @@ def test_the_log_line_has_the_keys_of_the_proof_of_concept() -> None:
         ([{"type": "tool_result", "tool_use_id": "1", "content": "b"}], ["b"]),
         ([{"reasoningContent": {"reasoningText": {"text": "c"}}}], ["c"]),
         ([{"type": "thinking", "thinking": "c", "signature": "s"}], ["c"]),
+        ([{"reasoningContent": {"redactedContent": b"\x00secret"}}], ["AHNlY3JldA=="]),
         ([{"guardContent": {"text": {"text": "d"}}}], ["d"]),
         ([{"document": {"format": "md", "name": "n", "source": {"bytes": b"# e"}}}], ["# e"]),
         ([{"somethingNew": {"z": 3}}], ['{"somethingNew":{"z":3}}']),
@@ -173,6 +174,9 @@ def test_tools_cost_more_than_their_definitions() -> None:
         {"output_reserve": -1},
         {"output_reserve": True},
         {"practical_ratio": 0},
+        {"practical_ratio": "all"},
+        {"warning": "0.8"},
+        {"critical": None},
         {"practical_ratio": 1.5},
     ],
 )
