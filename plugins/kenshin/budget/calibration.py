@@ -37,6 +37,10 @@ MOST_TOKENS = 10**12
 LARGEST_SHIFT = math.log(8)
 """No call moves an estimate by more than the factor 8."""
 
+SURPRISE, SPREADS = 0.5, 3.0
+"""Once the weights are settled a call counts as this far from the mean at most, as a logarithm, or as so many of the
+standard deviations that were seen: one odd report must not move the estimates of all prompts."""
+
 _INPUT_KEYS = (
     ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens"),
     ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
@@ -66,8 +70,10 @@ class Correction:
         """
         ratio = min(max(ratio, -LARGEST_SHIFT), LARGEST_SHIFT)
         weight = max(alpha, 1 / (self.calls + 1))
-        surprise = ratio - self.shift
-        spread = self.variance
+        surprise, spread = ratio - self.shift, self.variance
+        if weight <= alpha:
+            most = max(SURPRISE, SPREADS * math.sqrt(spread))
+            surprise = min(max(surprise, -most), most)
         if self.calls:
             width = max(min(alpha, WIDTH_ALPHA), 1 / self.calls)
             spread = (1 - width) * spread + width * surprise * surprise
@@ -203,7 +209,9 @@ def input_tokens(usage: Mapping[str, object], *, required: bool = True) -> int:
         if isinstance(usage, Mapping) and keys[0] in usage:
             total = 0
             for key in keys:
-                value = usage.get(key) or 0
+                value = usage.get(key)
+                if value is None and key != keys[0]:
+                    continue
                 if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_TOKENS:
                     raise InvalidInput(
                         value=f"{key}={value!r}",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from kenshin.budget.calibration import Calibration, Correction, input_tokens
+from kenshin.budget.calibration import MOST_TOKENS, Calibration, Correction, input_tokens
 from kenshin.budget.check import BudgetCheckResult
 from kenshin.budget.estimate import TokenEstimate
 from kenshin.budget.models import Models
@@ -135,13 +135,19 @@ def measure_of(estimate: Estimated, model: str, script: Script | None = None) ->
     if isinstance(estimate, TokenEstimate):
         raw = estimate.uncorrected or estimate
         estimate = PromptMeasured(model, int(raw), raw.upper, raw.script)
-    if not isinstance(estimate, PromptMeasured) or not 0 <= estimate.tokens <= estimate.upper:
+    if not isinstance(estimate, PromptMeasured) or not _counted(estimate):
         raise InvalidInput(
             value=type(estimate).__name__,
             reason="no estimate of a prompt",
             mend="Give what estimate_tokens or check_budget answered.",
         )
     return estimate if script is None else replace(estimate, script=script)
+
+
+def _counted(prompt: PromptMeasured) -> bool:
+    counts = (prompt.tokens, prompt.upper)
+    whole = all(isinstance(each, int) and not isinstance(each, bool) for each in counts)
+    return whole and 0 <= prompt.tokens <= prompt.upper <= MOST_TOKENS
 
 
 def _script(name: str) -> Script:

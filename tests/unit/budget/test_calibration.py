@@ -44,6 +44,25 @@ def test_later_calls_weigh_alpha() -> None:
     assert settled.after(0.4).shift == pytest.approx(0.2 + ALPHA * 0.2)
 
 
+@pytest.mark.parametrize("reported", [1, 10**11])
+def test_one_odd_report_moves_a_settled_model_little(reported: int) -> None:
+    rng, calibration = random.Random(5), Calibration()
+    for _ in range(200):
+        calibration.observe("m", "latin", 1_000, {"inputTokens": round(1_000 * math.exp(rng.gauss(0, 0.03)))})
+    before = calibration.correction("m", "latin").numbers(1_000, 1_100)
+    calibration.observe("m", "latin", 1_000, {"inputTokens": reported})
+    after = calibration.correction("m", "latin").numbers(1_000, 1_100)
+    assert after[0] == pytest.approx(before[0], rel=0.09)
+    assert after[1] == pytest.approx(before[1], rel=0.35)
+
+
+def test_a_settled_model_that_becomes_another_is_followed() -> None:
+    calibration = Calibration({("m", "latin"): Correction(calls=5_000, variance=0.0004)})
+    for _ in range(20):
+        calibration.observe("m", "latin", 1_000, {"inputTokens": 2_000})
+    assert calibration.correction("m", "latin").numbers(1_000, 1_100)[0] == pytest.approx(2_000, rel=0.1)
+
+
 def test_models_and_scripts_are_corrected_apart() -> None:
     calibration = Calibration()
     calibration.observe("m", "latin", estimate_of(100), {"inputTokens": 150})
@@ -68,7 +87,20 @@ def test_cached_tokens_count(usage: dict[str, Any], total: int) -> None:
 
 @pytest.mark.parametrize(
     "usage",
-    [{}, {"inputTokens": -1}, {"inputTokens": True}, {"inputTokens": "9"}, {"inputTokens": 10**400}, None],
+    [
+        {"inputTokens": None},
+        {"inputTokens": ""},
+        {"inputTokens": 9.0},
+        {"inputTokens": 9, "cacheReadInputTokens": "x"},
+        *[
+            {},
+            {"inputTokens": -1},
+            {"inputTokens": True},
+            {"inputTokens": "9"},
+            {"inputTokens": 10**400},
+            None,
+        ],
+    ],
 )
 def test_usage_that_says_nothing_is_refused(usage: Any) -> None:
     with pytest.raises(InvalidInput):

@@ -114,6 +114,9 @@ def test_a_call_that_overflowed_without_usage_is_a_miss(observed: Observed) -> N
         (DEFAULT_MODEL, "text", None),
         (DEFAULT_MODEL, PromptMeasured(NAME, -1, 5, "latin"), None),
         (DEFAULT_MODEL, PromptMeasured(NAME, 9, 5, "latin"), None),
+        (DEFAULT_MODEL, PromptMeasured(NAME, "9", "10", "latin"), None),  # type: ignore[arg-type]
+        (DEFAULT_MODEL, PromptMeasured(NAME, 9, math.inf, "latin"), None),  # type: ignore[arg-type]
+        (DEFAULT_MODEL, PromptMeasured(NAME, 9, 10**400, "latin"), None),
         ("amazon.nova-lite-v1:0", PROMPT, None),
         (DEFAULT_MODEL, PROMPT, "klingon"),
     ],
