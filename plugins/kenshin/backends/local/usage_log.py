@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kenshin.backends import Opening
+from kenshin.budget.calibration import MOST_TOKENS
 from kenshin.budget.usage_log import UsageLog
 from kenshin.errors import BackendUnavailable
 from kenshin.signals.usage import UsageObserved
@@ -59,6 +60,9 @@ def _of_file(path: Path) -> Iterator[UsageObserved | None]:
             for line in lines:
                 if _MARK in line:
                     yield _parsed(line)
+    except FileNotFoundError:
+        # Somebody has tidied up since the folder was listed.
+        return
     except OSError as error:
         raise BackendUnavailable(
             value=str(path), reason=f"the file of signals cannot be read ({error})", mend="Check its rights."
@@ -74,7 +78,11 @@ def _parsed(line: bytes) -> UsageObserved | None:
     except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError):
         return None
     counts = [getattr(record, name) for name in _COUNTS]
-    if any(isinstance(each, bool) or not isinstance(each, int) or each < 0 for each in counts):
+    if any(
+        isinstance(each, bool) or not isinstance(each, int) or not 0 <= each <= MOST_TOKENS for each in counts
+    ):
+        return None
+    if not isinstance(record.overflowed, bool):
         return None
     texts = [getattr(record, name) for name in _TEXTS]
     return record if all(isinstance(each, str) and each.isprintable() for each in texts) else None

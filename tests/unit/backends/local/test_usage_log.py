@@ -47,11 +47,13 @@ def test_files_of_several_processes_are_read_and_other_hours_are_not_opened(tmp_
         lambda line: line.replace('"actual_tokens":1000', '"actual_tokens":-1'),
         lambda line: line.replace('"actual_tokens":1000', '"actual_tokens":true'),
         lambda line: line.replace('"actual_tokens":1000,', ""),
+        lambda line: line.replace('"actual_tokens":1000', '"actual_tokens":1' + "0" * 400),
+        lambda line: line.replace('"overflowed":false', '"overflowed":"no"'),
         lambda line: line.replace('"script":"japanese"', '"script":["japanese"]'),
         lambda line: line.replace('"model_id":"claude', '"model_id":"\\ud800claude'),
         lambda line: line.replace('"Timestamp":', '"Timestamp":1e99,"x":'),
     ],
-    ids=["torn", "text", "negative", "truth", "missing", "list", "surrogate", "instant"],
+    ids=["torn", "text", "negative", "truth", "missing", "endless", "word", "list", "surrogate", "instant"],
 )
 def test_a_bad_line_is_told_and_the_others_are_read(tmp_path, spoil):
     written(tmp_path, usage())
@@ -60,6 +62,12 @@ def test_a_bad_line_is_told_and_the_others_are_read(tmp_path, spoil):
     assert json.loads(line)["estimated_tokens"] == 900
     file.write_text(f"{line}\n{spoil(line)}\n{line}\n", encoding="utf-8")
     assert read(tmp_path) == [usage(), None, usage()]
+
+
+def test_a_file_that_goes_meanwhile_is_passed_over(tmp_path):
+    written(tmp_path, usage())
+    (tmp_path / "date=2026-11-14" / "hour=15" / "0.jsonl").symlink_to(tmp_path / "gone")
+    assert read(tmp_path) == [usage()]
 
 
 def test_a_folder_in_a_files_place_is_a_failure(tmp_path):
