@@ -58,7 +58,8 @@ class Runtime:
             settings.home, clients or Boto3Clients(), clock, settings.namespace, settings.dimension_cap
         )
         self._opened: dict[tuple[str, str], Any] = {}
-        self._lock = threading.RLock()
+        self._making: dict[tuple[str, str], threading.RLock] = {}
+        self._lock = threading.Lock()
 
     @classmethod
     def from_env(cls, *, clients: Clients | None = None) -> Runtime:
@@ -95,23 +96,7 @@ class Runtime:
     @property
     def observation_recorder(self) -> ObservationRecorder:
         """What takes observations to the store in the background; see docs/observations.md."""
-        key = ("observation_recorder", "")
-        recorder = self._opened.get(key)
-        if recorder is None:
-            from kenshin.experiments.recording import ObservationRecorder
-
-            with self._lock:
-                if key not in self._opened:
-                    self._opened[key] = ObservationRecorder(
-                        self.observations,
-                        self.settings.home / "spill",
-                        self.clock,
-                        zone=self.settings.zone,
-                        find=self._experiment,
-                        known=self._known,
-                    )
-                recorder = self._opened[key]
-        return cast("ObservationRecorder", recorder)
+        return cast("ObservationRecorder", self._kept("observation_recorder", self._new_observation_recorder))
 
     @property
     def lake(self) -> Lake:
@@ -203,13 +188,19 @@ class Runtime:
 
         return cast("Breakers", self._kept("breakers", lambda: Breakers(documents=lambda: self.documents)))
 
-    def _kept(self, name: str, make: Callable[[], Any]) -> Any:
-        made = self._opened.get((name, ""))
+    def _kept(self, name: str, make: Callable[[], Any], url: str = "") -> Any:
+        """What was made before under a name and URL, or is made now; what others make meanwhile is not waited for."""
+        key = (name, url)
+        made = self._opened.get(key)
         if made is None:
             with self._lock:
-                made = self._opened.get((name, ""))
+                making = self._making.setdefault(key, threading.RLock())
+            with making:
+                made = self._opened.get(key)
                 if made is None:
-                    made = self._opened[name, ""] = make()
+                    made = make()
+                    with self._lock:
+                        self._opened[key] = made
         return made
 
     def close(self) -> None:
@@ -224,6 +215,18 @@ class Runtime:
         for port in reversed(opened.values()):
             if callable(close := getattr(port, "close", None)):
                 close()
+
+    def _new_observation_recorder(self) -> ObservationRecorder:
+        from kenshin.experiments.recording import ObservationRecorder
+
+        return ObservationRecorder(
+            self.observations,
+            self.settings.home / "spill",
+            self.clock,
+            zone=self.settings.zone,
+            find=self._experiment,
+            known=self._known,
+        )
 
     def _new_recorder(self) -> Recorder:
         from kenshin.signals.content import ContentPolicy
@@ -265,8 +268,4 @@ class Runtime:
         return None if found is None else found.value
 
     def _open(self, port: str, url: PortURL) -> Any:
-        with self._lock:
-            key = (port, url.raw)
-            if key not in self._opened:
-                self._opened[key] = open_port(port, url, self._opening)
-            return self._opened[key]
+        return self._kept(port, lambda: open_port(port, url, self._opening), url.raw)

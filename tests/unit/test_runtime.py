@@ -3,10 +3,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kenshin.backends import BACKENDS
+from kenshin.backends import BACKENDS, open_port
 from kenshin.current import current, use
 from kenshin.errors import BackendUnavailable, UnknownScheme
 from kenshin.runtime import Runtime
@@ -43,6 +45,29 @@ def test_every_port_opens_on_its_embedded_default_and_is_kept(tmp_path, port):
     _, opened = PORTS[port]
     runtime = runtime_of(tmp_path)
     assert opened(runtime) is opened(runtime)
+    runtime.close()
+
+
+def test_a_port_that_is_slow_to_open_holds_up_no_other(tmp_path, monkeypatch):
+    begun, gate = threading.Event(), threading.Event()
+
+    def slow(port, url, opening):
+        if port == "documents":
+            begun.set()
+            assert gate.wait(20)
+        return open_port(port, url, opening)
+
+    monkeypatch.setattr("kenshin.runtime.open_port", slow)
+    runtime = runtime_of(tmp_path)
+    with ThreadPoolExecutor(2) as pool:
+        documents = pool.submit(lambda: runtime.documents)
+        try:
+            assert begun.wait(20)
+            recorder = pool.submit(lambda: runtime.recorder)
+            assert recorder.result(timeout=10) is runtime.recorder
+        finally:
+            gate.set()
+        assert documents.result(timeout=10) is runtime.documents
     runtime.close()
 
 
