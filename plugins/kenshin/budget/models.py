@@ -7,6 +7,7 @@ found under any of its ids: a Bedrock id, one of a regional inference profile, a
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -21,6 +22,9 @@ DEFAULT_MODEL = "anthropic.claude-3-5-sonnet-20241022-v2:0"
 ASSUMED_WINDOW = 200_000
 PRACTICAL_RATIO = 0.025
 """The share of the window that a prompt should keep to, the proof of concept's: 5,000 of 200,000."""
+
+LARGEST_WINDOW = 10**9
+"""A window beyond this is no window."""
 
 IDS_KEPT = 4_096
 """Ids whose model is remembered; of more, the name is taken apart at every look-up."""
@@ -41,7 +45,7 @@ class Model:
         output_limit: the longest answer in tokens; None where it is not known.
         practical_ratio: the share of the window that a prompt should keep to.
         tier: ``light``, ``standard`` or ``premium``; None where it is not known.
-        input_price: US dollars a million tokens, as the user's file states it; the package states none.
+        input_price: US dollars a million tokens, by list; None where it is not known. Contracts and regions differ.
         output_price: the same of the answer.
         known: False where the window is assumed.
     """
@@ -62,11 +66,11 @@ class Models:
     """Models by name.
 
     Args:
-        models: the later of two with the same name wins.
+        models: the later of two with the same name wins; a name may be any id of its model.
     """
 
     def __init__(self, models: Iterable[Model]) -> None:
-        self._by_name = {model.name: model for model in models}
+        self._by_name = {model_name(model.name): model for model in models}
         self._found: dict[str, Model] = {}
 
     def __iter__(self) -> Any:
@@ -148,7 +152,7 @@ def _parsed(text: str, source: str) -> list[Model]:
         ) from error
 
 
-_POSITIVE = ("window", "output_limit", "practical_ratio")
+_POSITIVE, _PRICES = ("window", "output_limit", "practical_ratio"), ("input_price", "output_price")
 
 
 def _model(entry: Mapping[str, Any]) -> Model:
@@ -156,7 +160,9 @@ def _model(entry: Mapping[str, Any]) -> Model:
     if unknown:
         raise ValueError(f"unknown keys {sorted(unknown)}")
     made = Model(**entry)
-    if not isinstance(made.name, str) or made.family not in FAMILIES:
+    if not isinstance(made.name, str) or not made.name.strip():
+        raise ValueError(f"{made.name!r}: the name is no text")
+    if made.family not in FAMILIES:
         raise ValueError(f"{made.name!r}: the family is one of {', '.join(FAMILIES)}")
     for key in _POSITIVE:
         value = getattr(made, key)
@@ -165,6 +171,16 @@ def _model(entry: Mapping[str, Any]) -> Model:
         whole = key != "practical_ratio"
         if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not value > 0:
             raise ValueError(f"{made.name!r}: {key} is {value!r}, not a number above 0")
+        if value > LARGEST_WINDOW:
+            raise ValueError(f"{made.name!r}: {key} is above {LARGEST_WINDOW}")
+    for key in _PRICES:
+        value = getattr(made, key)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise ValueError(f"{made.name!r}: {key} is {value!r}, not a price")
+    if not all(isinstance(each, str | None) for each in (made.provider, made.tier)):
+        raise ValueError(f"{made.name!r}: provider and tier are texts")
     if made.practical_ratio > 1:
         raise ValueError(f"{made.name!r}: practical_ratio is {made.practical_ratio!r}, above 1")
     return made

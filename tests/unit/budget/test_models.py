@@ -36,6 +36,7 @@ def test_a_model_is_found_under_any_of_its_ids(model_id: str, name: str) -> None
 def test_families_follow_the_generation() -> None:
     models = Models.load()
     assert models.find(DEFAULT_MODEL).family == "claude-3"
+    assert models.find("anthropic.claude-sonnet-4-6").family == "claude-3"
     assert models.find("anthropic.claude-opus-4-7").family == "claude-4.7"
     assert models.find("amazon.nova-micro-v1:0").family == "other"
 
@@ -69,6 +70,33 @@ def test_a_users_file_adds_and_wins(tmp_path: Path) -> None:
     assert Models.load().find("amazon.nova-lite-v1:0").window == 300_000
 
 
+ACCOUNT = "arn:aws:bedrock:us-east-1:123456789012:"
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        (f"{ACCOUNT}application-inference-profile/Ab3dEf", f"{ACCOUNT}application-inference-profile/Ab3dEf"),
+        ("Ab3dEf", f"{ACCOUNT}application-inference-profile/Ab3dEf"),
+        (f"{ACCOUNT}provisioned-model/x9", f"{ACCOUNT}provisioned-model/x9"),
+        ("Marvel", "acme.marvel-v1:0"),
+        ("anthropic.claude-3-haiku-20240307-v1:0", "us.anthropic.claude-3-haiku-20240307-v1:0"),
+    ],
+)
+def test_a_user_may_name_a_model_by_any_of_its_ids(tmp_path: Path, name: str, asked: str) -> None:
+    own = tmp_path / "models.json"
+    own.write_text(json.dumps({"models": [{"name": name, "window": 9_000, "family": "claude-3"}]}))
+    found = Models.load(own).find(asked, strict=True)
+    assert (found.name, found.window, found.known) == (name, 9_000, True)
+
+
+def test_prices_of_claude_models_are_told_and_an_answer_costs_more_than_a_prompt() -> None:
+    for model in Models.load():
+        told = model.input_price is not None and model.output_price is not None
+        assert told == (model.provider == "anthropic")
+        assert not told or 0 < model.input_price < model.output_price
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -78,6 +106,11 @@ def test_a_users_file_adds_and_wins(tmp_path: Path) -> None:
         '{"models": [{"name": "x"}]}',
         '{"models": [{"name": "x", "window": 0, "family": "other"}]}',
         '{"models": [{"name": "x", "window": true, "family": "other"}]}',
+        '{"models": [{"name": " ", "window": 9, "family": "other"}]}',
+        '{"models": [{"name": "x", "window": 1' + "0" * 400 + ', "family": "other"}]}',
+        '{"models": [{"name": "x", "window": 9, "family": "other", "input_price": "free"}]}',
+        '{"models": [{"name": "x", "window": 9, "family": "other", "output_price": NaN}]}',
+        '{"models": [{"name": "x", "window": 9, "family": "other", "tier": 3}]}',
         '{"models": [{"name": "x", "window": 9, "family": "gpt"}]}',
         '{"models": [{"name": "x", "window": 9, "family": "other", "known": false}]}',
         '{"models": [{"name": "x", "window": 9, "family": "other", "practical_ratio": 2}]}',
