@@ -124,16 +124,20 @@ def _tidy(code: str) -> str:
 
 def _of_code(code: str, http: int) -> tuple[CallStatus, Outcome]:
     code = _tidy(code)
-    if code in THROTTLES or code == "429":
+    if code in THROTTLES:
         return "throttled", "throttled"
     if code in TIMEOUTS:
         return "timeout", "fault"
-    if code in FAULTS or http >= 500 or (code.isdecimal() and code >= "500"):
+    if code in FAULTS:
         return "error", "fault"
-    if http == 429:
+    # A code that is not known, or a proxy's, which is its status.
+    status = int(code) if code.isdecimal() else http
+    if status == 429:
         return "throttled", "throttled"
-    if http in {408, 504}:
+    if status in {408, 504}:
         return "timeout", "fault"
+    if status >= 500:
+        return "error", "fault"
     return "error", "ignored"
 
 
