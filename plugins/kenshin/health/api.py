@@ -235,7 +235,6 @@ def _bound(
     clock: Callable[[], datetime] | None,
 ) -> Callable[[], Surroundings]:
     """The surroundings in the runtime in force, made once for each runtime: a fork or a test puts another in force."""
-    counted = Quotas(quotas) if quotas else None
     own = tuple(listeners)
     made: tuple[Runtime, Surroundings] | None = None
 
@@ -250,7 +249,7 @@ def _bound(
             (breakers or runtime.breakers).of,
             clock or runtime.clock,
             tier or _tiers(runtime),
-            counted,
+            Quotas(quotas) if quotas else None,
             (*runtime.call_listeners, *own),
             runtime.settings.capture_content if capture is None else capture,
         )

@@ -116,7 +116,8 @@ class Breakers:
             thread.join(timeout=1.0)
 
     def after_fork(self) -> None:
-        """In the child: read in a thread of its own."""
+        """In the child: read in a thread of its own, which the next call starts."""
+        self._by_call.clear()
         self._begin()
         self._rng = Random()  # noqa: S311 - or all children would draw the same pauses
 

@@ -145,7 +145,7 @@ def test_a_forked_child_reads_for_itself(breakers, documents):
         done = 1
         try:
             set_override(documents, BreakerOverride(HAIKU, "open"))
-            breakers.of(SONNET, "tokyo")
+            breakers.of(HAIKU, "tokyo")
             until(lambda: haiku.overridden == "open")
             done = 0
         finally:
