@@ -195,6 +195,9 @@ class Call:
     def failed(self, error: BaseException) -> Failure:
         """The call raised; answers what that means."""
         failure = failure_of(error)
+        if isinstance(error, GeneratorExit):
+            # A coroutine that nobody waits for any more is being collected.
+            self.abandon()
         self._end(self._read(), failure, by_deadline=isinstance(error, DeadlineExceeded))
         return failure
 
@@ -206,10 +209,14 @@ class Call:
         """Nobody will end it: its stream was dropped. Called by finalizers, so it takes no lock and tells nobody."""
         if not self._ends_now():
             return
+        seconds = self._timer() - self._begun
+        failure = None if self.reading is not None and self.reading.ended else _CANCELLED
         if self._permit is not None:
-            self._permit.abandon()
-        whole = self.reading is not None and self.reading.ended
-        self._recorded(self._read(), None if whole else _CANCELLED, self._timer() - self._begun)
+            outcome: Outcome = "success" if failure is None else failure.outcome
+            self._permit.abandon(outcome, seconds if self._first_s is None else self._first_s)
+        # What it has taken from the quota stays taken: the quota's lock may be held by the very thread that is here.
+        self._booking = None
+        self._recorded(self._read(), failure, seconds)
 
     def _ends_now(self) -> bool:
         """Whether nobody has ended it yet; of several threads, one is told so."""

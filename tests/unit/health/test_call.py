@@ -211,3 +211,26 @@ def test_an_abandoned_call_takes_no_lock_and_tells_no_listener(ward, caplog):
         call.abandon()
     assert (ward.record.cancelled, heard) == (True, [])
     assert call.breaker.counts == {"ignored": 1}
+
+
+def test_nor_does_an_abandoned_call_wait_for_the_quota(ward):
+    quotas = Quotas({HAIKU: QuotaPolicy(4, 1000)}, clock=ward.clock)
+    ward.more = {"quotas": quotas}
+    call = begun(ward)
+    [meter] = quotas._meters.values()
+    with meter._lock:
+        thread = threading.Thread(target=call.abandon, daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+    assert (ward.record.cancelled, ward.record.request_headroom_pct) == (True, None)
+
+
+def test_a_coroutine_that_python_collects_abandons_its_call(ward):
+    call = begun(ward)
+    with call.breaker._lock:
+        thread = threading.Thread(target=call.failed, args=(GeneratorExit(),), daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+    assert ward.record.cancelled
