@@ -11,7 +11,7 @@ from typing import Any
 
 from kenshin.errors import CircuitOpen, DeadlineExceeded
 from kenshin.health.breaker import Outcome
-from kenshin.signals.calls import CallStatus
+from kenshin.signals.calls import REFUSED, CallStatus
 
 THROTTLES = frozenset(
     {
@@ -87,7 +87,7 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, DeadlineExceeded):
         return Failure("timeout", "ignored", kind, kind)
     if isinstance(error, CircuitOpen):
-        return Failure("error", "ignored", kind, kind)
+        return Failure("error", "ignored", REFUSED, kind)
     response = getattr(error, "response", None)
     if isinstance(response, Mapping) and isinstance(response.get("Error"), Mapping):
         return failure_in(response, kind)

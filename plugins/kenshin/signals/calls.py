@@ -14,6 +14,9 @@ CircuitState = Literal["closed", "half_open", "open"]
 
 CIRCUIT_CODES: Mapping[str, int] = {"closed": 0, "half_open": 1, "open": 2}
 UNKNOWN_ERROR = "Unknown"
+REFUSED = "CircuitOpen"
+"""Error code of a call that its breaker kept back: nothing was sent."""
+
 OVERFLOW = "model_context_window_exceeded"
 """Bedrock's stop reason for a prompt that did not fit the context window."""
 
@@ -94,6 +97,11 @@ class BedrockHealthMetrics(Logged):
     def model(self) -> str:
         """The model's name as a dimension."""
         return model_name(self.model_id)
+
+    @property
+    def sent_latency_ms(self) -> float | None:
+        """The latency of a call that was sent; None of one that its breaker refused, which waited for nothing."""
+        return None if self.error_code == REFUSED else self.latency_ms
 
     @property
     def calls(self) -> int:
