@@ -154,6 +154,7 @@ class Call:
         """
         self.check_time()
         self._tries += 1
+        self._last_try = None
 
     def try_failed(self, failure: Failure) -> None:
         """A try failed, and the client may try again."""
@@ -198,7 +199,7 @@ class Call:
         if isinstance(error, GeneratorExit):
             # A coroutine that nobody waits for any more is being collected.
             self.abandon()
-        self._end(self._read(), failure, by_deadline=isinstance(error, DeadlineExceeded))
+        self._end(self._read(), failure)
         return failure
 
     def refused(self, failure: Failure) -> None:
@@ -212,8 +213,7 @@ class Call:
         seconds = self._timer() - self._begun
         failure = None if self.reading is not None and self.reading.ended else _CANCELLED
         if self._permit is not None:
-            outcome: Outcome = "success" if failure is None else failure.outcome
-            self._permit.abandon(outcome, seconds if self._first_s is None else self._first_s)
+            self._permit.abandon(*self._verdict(failure, seconds))
         # What it has taken from the quota stays taken: the quota's lock may be held by the very thread that is here.
         self._booking = None
         self._recorded(self._read(), failure, seconds)
@@ -225,17 +225,23 @@ class Call:
         except IndexError:
             return False
 
-    def _end(self, answer: Answer, failure: Failure | None, *, by_deadline: bool = False) -> None:
+    def _verdict(self, failure: Failure | None, seconds: float) -> tuple[Outcome, float]:
+        """What the call was for its breaker, and how long that took."""
+        seconds = seconds if self._first_s is None else self._first_s
+        if failure is None:
+            return "success", seconds
+        if not failure.waited:
+            return failure.outcome, seconds
+        # The caller's haste is no fault of the service, unless it was slow or its last try had failed.
+        slow = seconds >= self.breaker.policy.slow_call_s
+        return self._last_try or ("fault" if slow else "ignored"), seconds
+
+    def _end(self, answer: Answer, failure: Failure | None) -> None:
         if not self._ends_now():
             return
         seconds = self._timer() - self._begun
         if self._permit is not None:
-            outcome: Outcome = "success" if failure is None else failure.outcome
-            if by_deadline:
-                # The caller's haste is no fault of the service, unless it was slow or had failed in the tries before.
-                slow = seconds >= self.breaker.policy.slow_call_s
-                outcome = self._last_try or ("fault" if slow else "ignored")
-            self._permit.end(outcome, seconds if self._first_s is None else self._first_s)
+            self._permit.end(*self._verdict(failure, seconds))
         record = self._recorded(answer, failure, seconds)
         if record is not None:
             for listener in self._around.listeners:

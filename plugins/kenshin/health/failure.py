@@ -66,6 +66,7 @@ class Failure:
         code: the service's code; without one, the name of the exception's class.
         kind: the exception's class.
         cancelled: whether the caller gave up; then the status is no error.
+        waited: whether it gave up, or its time was over, while it waited for the service.
         retries: tries beyond the first, as far as the exception knows.
         request_id: the service's id.
     """
@@ -75,6 +76,7 @@ class Failure:
     code: str | None
     kind: str
     cancelled: bool = False
+    waited: bool = False
     retries: int = 0
     request_id: str | None = None
 
@@ -83,9 +85,9 @@ def failure_of(error: BaseException) -> Failure:
     """What an exception means."""
     kind = type(error).__name__
     if not isinstance(error, Exception):
-        return Failure("success", "ignored", None, kind, cancelled=True)
+        return Failure("success", "ignored", None, kind, cancelled=True, waited=True)
     if isinstance(error, DeadlineExceeded):
-        return Failure("timeout", "ignored", kind, kind)
+        return Failure("timeout", "ignored", kind, kind, waited=True)
     if isinstance(error, CircuitOpen):
         return Failure("error", "ignored", REFUSED, kind)
     response = getattr(error, "response", None)
