@@ -108,6 +108,8 @@ def test_everything_can_be_given(runtime):
     assert runtime.breakers.known() == []
     with pytest.raises(InvalidPolicy, match="deadline"):
         BedrockClientWrapper(FakeClient(), deadline=0)
+    with pytest.raises(InvalidPolicy, match="1000.: is no quota"):
+        BedrockClientWrapper(FakeClient(), quotas={HAIKU: 1000})
 
 
 def test_the_runtimes_listeners_hear_of_calls(runtime, monkeypatch):
