@@ -108,7 +108,7 @@ def test_everything_can_be_given(runtime):
     assert runtime.breakers.known() == []
     with pytest.raises(InvalidPolicy, match="deadline"):
         BedrockClientWrapper(FakeClient(), deadline=0)
-    with pytest.raises(InvalidPolicy, match="1000.: is no quota"):
+    with pytest.raises(InvalidPolicy, match=r"1000.: is no quota"):
         BedrockClientWrapper(FakeClient(), quotas={HAIKU: 1000})
 
 

@@ -183,7 +183,6 @@ class TestDeadline:
         assert counts == {outcome: 1}
         assert (ward.record.status, ward.record.error_code) == ("timeout", "DeadlineExceeded")
 
-
     def test_a_try_that_failed_is_forgotten_once_another_begins(self, ward):
         call = begun(ward, options={"deadline": 2.0}, ends_by=ward.clock() + 2)
         call.try_begins()
