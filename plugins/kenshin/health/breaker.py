@@ -187,7 +187,7 @@ class CircuitBreaker:
             return CircuitOpen(
                 value=self.name,
                 reason="its breaker is open by hand",
-                mend=f"Clear it: kenshin health breakers clear {self.name.partition('@')[0]}",
+                mend="kenshin health breakers show says where and by whom; clear it for that model and region.",
             )
         left = max(self._open_until - self._clock(), 0.0)
         when = f"in {left:.1f} s" if self._state == "open" else "once its probes are back"
