@@ -96,8 +96,9 @@ def measurements_of(record: Record) -> Iterator[Measurement]:
         return
     common = _call_identity(record)
     errors: dict[str, Attribute] = {} if record.error_kind is None else {"error.type": record.error_kind}
-    seconds = record.latency_ms / 1000
-    yield Measurement("gen_ai.client.operation.duration", "s", seconds, {**common, **errors})
+    if record.sent_latency_ms is not None:
+        seconds = record.sent_latency_ms / 1000
+        yield Measurement("gen_ai.client.operation.duration", "s", seconds, {**common, **errors})
     if record.first_token_ms is not None:
         first = record.first_token_ms / 1000
         yield Measurement("gen_ai.client.operation.time_to_first_chunk", "s", first, common)

@@ -45,6 +45,11 @@ def test_captured_content_is_told_as_messages(call_record):
     assert "gen_ai.output.messages" in draft.attributes
 
 
+def test_a_call_that_was_never_sent_has_no_duration(call_record):
+    refused = call_record(status="error", error_code="CircuitOpen", input_tokens=0, output_tokens=0)
+    assert list(measurements_of(refused)) == []
+
+
 def test_other_records_have_no_spans_and_no_measurements(drift_record, budget_record):
     for record in (drift_record(), budget_record()):
         assert spans_of(record) == []
