@@ -72,11 +72,6 @@ class Draft:
         self._cost = sum(map(costs.message, history), fixed + self._context_cost)
 
     @property
-    def version(self) -> int:
-        """Grows with each change."""
-        return len(self.changes)
-
-    @property
     def upper(self) -> int:
         """Upper bound of the whole prompt's tokens."""
         return self._scaled(self._cost)

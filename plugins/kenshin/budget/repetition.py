@@ -27,7 +27,7 @@ _WORDS = re.compile(r"[^\W\u2e80-\U0010ffff]+|[\u2e80-\U0010ffff]|[^\w\s]")
 _NUMBERS = re.compile(r"\d(?:[\d.,:/-]*\d)?")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Repetition:
     """Which passage a worse one repeats, and how much of the worse one it holds."""
 

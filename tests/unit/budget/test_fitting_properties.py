@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -76,6 +77,10 @@ def test_a_fitted_prompt_is_one_the_apis_take_and_smaller(
     assert type(found.conversation_history) is type(prompt["conversation_history"])
     if not prompt["user_message"]:
         assert history[-1] is prompt["conversation_history"][-1]
+    turns = prompt["conversation_history"]
+    unanswered = list(takewhile(lambda turn: turn["role"] == "user", reversed(turns)))
+    assert all(new is old for new, old in zip(reversed(history), unanswered, strict=False))
+    assert len(history) >= len(unanswered)
     assert found.after.upper_tokens <= found.before.upper_tokens
     assert found.saved_tokens == found.before.total_tokens - found.after.total_tokens >= 0
     assert found.after == check(
