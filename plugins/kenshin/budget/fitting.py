@@ -134,14 +134,14 @@ def _passes(
 
 def _take(draft: Draft, passes: Sequence[_Pass]) -> bool:
     """Go through all passes once; whether anything changed."""
-    start = draft.version
+    changed = False
     for each in passes:
         draft.everything = each.everything
         for propose in each.steps:
             if draft.upper <= each.upper:
                 break
-            draft.apply_fewest(propose(draft), each.upper, each.stage)
-    return draft.version > start
+            changed = draft.apply_fewest(propose(draft), each.upper, each.stage) or changed
+    return changed
 
 
 def _judged(judge: Judge, model: Model, policy: BudgetPolicy, prompt: _Prompt) -> BudgetCheckResult:

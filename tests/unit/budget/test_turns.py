@@ -53,6 +53,15 @@ def test_a_late_result_keeps_its_exchange_together() -> None:
     )
 
 
+def test_what_a_user_says_in_a_row_is_one_turn_and_stays_whole_while_it_is_open() -> None:
+    found = talk(user(), user("more"), assistant(), user("see this"))
+    assert (found.exchanges, found.intact) == (((0, 1, 2),), {3})
+    found = talk(user(), assistant(), user("one"), user("two"), user_message="")
+    assert (found.exchanges, found.intact) == (((0, 1),), {2, 3})
+    found = talk(user("one"), user("two"), asks("a"), brings("a"), user("and hurry"), user_message="")
+    assert (found.exchanges, found.intact) == ((), {0, 1, 3, 4})
+
+
 def test_ids_used_again_hold_nothing_together() -> None:
     again = [user(), asks("a"), brings("a"), assistant()]
     assert len(talk(*again, *again, *again).exchanges) == 3

@@ -32,4 +32,4 @@ def test_steps_and_cuts_are_the_ones_in_force():
         (cut.what, str(cut.keep)) for cut in CUTS
     ]
     policy = FitPolicy()
-    assert (policy.keep_passages, policy.keep_results, policy.keep_exchanges, policy.near) == (3, 3, 4, 0.9)
+    assert (policy.keep_passages, policy.keep_results, policy.keep_exchanges, policy.near) == (3, 3, 4, 1.0)
