@@ -17,15 +17,15 @@ from inspect import iscoroutinefunction
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from kenshin.signals.context import TraceContext, trace_in_force
 from kenshin.signals.genai import trace_id_of
 from kenshin.signals.plain import plain
 from kenshin.signals.traces import PromptTraced, SpanTimed
 from kenshin.tracing.live import LiveTrace, LiveTraces
+from kenshin.tracing.place import Place, open_place, place_now
 from kenshin.tracing.propagation import RemoteContext, read_headers
 from kenshin.tracing.scope import SpanScope, TraceScope
 from kenshin.tracing.span import Span
-from kenshin.tracing.trace import PromptTrace, put_back, trace_now
+from kenshin.tracing.trace import PromptTrace
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -98,7 +98,7 @@ class TracePipeline:
         self._max_open = max_open
         self._live = LiveTraces(otel, tracer_provider)
         # Unlike a dict's, the oldest can be taken from it while other threads put some in.
-        self._open: OrderedDict[PromptTrace, None] = OrderedDict()
+        self._open: OrderedDict[PromptTrace, Place] = OrderedDict()
         self._counting = threading.Lock()
         self._leaked = self._left_out = self._failures = 0
 
@@ -233,10 +233,8 @@ class TracePipeline:
             where, span_id = remote or self._new_context(), self.new_span_id()
         trace = PromptTrace(None, *names, parent=where, span_id=span_id, timer=self.timer)
         trace._live = live
-        trace._before = (trace_in_force.get(), trace_now.get())
-        trace_in_force.set(TraceContext(trace.trace_id, None, trace.intent))
-        trace_now.set(trace)
-        self._open[trace] = None
+        place = self._open[trace] = Place(trace, None, open_place(), None if live is None else live.root)
+        place.enter()
         if len(self._open) > self._max_open:
             self._forget_oldest()
         return trace
@@ -255,7 +253,9 @@ class TracePipeline:
     def _forget_oldest(self) -> None:
         with self._counting:
             if len(self._open) > self._max_open:
-                self._open.popitem(last=False)
+                _, forgotten = self._open.popitem(last=False)
+                # Else each leaked trace would hold all that leaked before it in the same thread.
+                forgotten.before = None
                 self._leaked += 1
                 first = self._leaked == 1
             else:
@@ -283,16 +283,9 @@ class TracePipeline:
 
     def _leave(self, trace: PromptTrace) -> None:
         """Put in force again what was so before the trace, where the trace still is."""
-        here = trace_in_force.get()
-        if here is None or here.trace_id != trace.trace_id:
-            return
-        before, outer = trace._before
-        if outer is not None and outer.finished:
-            before = outer = None
-        put_back(before, outer)
-        trace_now.set(outer)
-        if trace._live is not None:
-            trace._live.root.leave()
+        here = place_now.get()
+        if here is not None and here.trace is trace:
+            here.leave()
 
     def _record_of(self, trace: PromptTrace) -> PromptTraced:
         now = self.timer()

@@ -177,13 +177,13 @@ def test_a_trace_is_in_force_with_its_innermost_span(pipeline):
     assert trace_in_force.get() is None
     with pipeline.trace("s", "chat", "t", "1") as trace:
         here = trace_in_force.get()
-        assert (here.trace_id, here.span_id, here.intent) == (trace.trace_id, None, "chat")
+        assert (here.trace_id, here.span_id, here.intent) == (trace.trace_id, trace.span_id, "chat")
         with pipeline.span(trace, "outer") as outer:
             assert trace_in_force.get().span_id == outer.span_id
             with pipeline.span(trace, "inner") as inner:
                 assert trace_in_force.get().span_id == inner.span_id
             assert trace_in_force.get().span_id == outer.span_id
-        assert trace_in_force.get().span_id is None
+        assert trace_in_force.get().span_id == trace.span_id
         assert current_trace() is trace
     assert trace_in_force.get() is None
     assert current_trace() is None
