@@ -17,8 +17,9 @@ from inspect import iscoroutinefunction
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from kenshin.lifetime import watch
 from kenshin.signals.genai import trace_id_of
-from kenshin.signals.plain import plain
+from kenshin.signals.plain import LARGEST, UNREADABLE, plain, told
 from kenshin.signals.traces import PromptTraced, SpanTimed
 from kenshin.tracing.live import LiveTrace, LiveTraces
 from kenshin.tracing.place import Place, open_place, place_now
@@ -28,6 +29,8 @@ from kenshin.tracing.span import Span
 from kenshin.tracing.trace import PromptTrace
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from opentelemetry.trace import TracerProvider
 
 logger = logging.getLogger(__name__)
@@ -38,7 +41,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 MAX_OPEN = 10_000
 MAX_SPANS = 1_000
 UNFINISHED = "unfinished"
-_PRIMITIVE = frozenset({str, bool, int, type(None)})
+_PRIMITIVE = frozenset({str, bool, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,8 @@ class TracePipeline:
         self._live = LiveTraces(otel, tracer_provider)
         # Unlike a dict's, the oldest can be taken from it while other threads put some in.
         self._open: OrderedDict[PromptTrace, Place] = OrderedDict()
-        self._counting = threading.Lock()
-        self._leaked = self._left_out = self._failures = 0
+        self.after_fork()
+        watch(self)
 
     def start_trace(
         self,
@@ -110,7 +113,7 @@ class TracePipeline:
         template_version: str = "",
         *,
         headers: object = None,
-        trace_id: str | None = None,
+        trace_id: str | UUID | None = None,
     ) -> PromptTrace:
         """Start a trace, and put it in force in this thread or task; `finish_trace` ends it.
 
@@ -137,7 +140,7 @@ class TracePipeline:
         template_version: str = "",
         *,
         headers: object = None,
-        trace_id: str | None = None,
+        trace_id: str | UUID | None = None,
     ) -> TraceScope:
         """A trace as a ``with`` or ``async with`` block; an exception that leaves the block is its error."""
         return TraceScope(
@@ -204,6 +207,15 @@ class TracePipeline:
         with self._counting:
             return TraceStats(len(self._open), self._leaked, self._left_out, self._failures)
 
+    def after_fork(self) -> None:
+        """In the child: open traces and counts are the parent's, and a lock that it held would stay held."""
+        self._open.clear()
+        self._counting = threading.Lock()
+        self._leaked = self._left_out = self._failures = 0
+
+    def close(self) -> None:
+        """At the end of the process there is nothing to save: what is not finished is told nowhere."""
+
     def new_span_id(self) -> str:
         """A span's id: 16 random hex digits, fresh in every process and after every thaw."""
         return self._entropy(8).hex()
@@ -221,11 +233,11 @@ class TracePipeline:
         logger.log(logging.ERROR if first else logging.DEBUG, "%s; the request goes on", what, exc_info=True)
 
     def _started(
-        self, names: tuple[str, str, str, str], headers: object, trace_id: str | None
+        self, names: tuple[str, str, str, str], headers: object, trace_id: str | UUID | None
     ) -> PromptTrace:
         remote = None if headers is None else read_headers(headers)
         if trace_id is not None and remote is None:
-            remote = RemoteContext(trace_id_of(trace_id))
+            remote = RemoteContext(trace_id_of(str(trace_id)))
         live = self._begin_live(remote)
         if live is not None:
             where, span_id = live.where, live.root.span_id
@@ -268,12 +280,14 @@ class TracePipeline:
             return
         self._open.pop(trace, None)
         self._leave(trace)
-        record = trace.record = self._record_of(trace)
-        self._tell(self._record, record)
-        for listener in self.listeners:
-            self._tell(listener, record)
-        if trace._live is not None:
-            self._tell(trace._live.end, record)
+        try:
+            record = trace.record = self._record_of(trace)
+            self._tell(self._record, record)
+            for listener in self.listeners:
+                self._tell(listener, record)
+        finally:
+            if trace._live is not None:
+                trace._live.end(trace.record)
 
     def _tell(self, hearer: Listener, record: PromptTraced) -> None:
         try:
@@ -310,19 +324,19 @@ class TracePipeline:
             trace.span_id,
             trace.error or None,
             None if trace._live is None else True,
-            dict(trace.content) or None,
+            _content(trace.content),
         )
 
 
 def _timed(span: Span, start: float, now: float) -> SpanTimed:
-    metadata: dict[str, object] = span.metadata and _noted(span.metadata)
+    metadata = _noted(span.metadata) if span.metadata else {}
     duration_ms = span.duration_ms
     if span.is_open:
         duration_ms = span.lasted_ms(now)
         metadata = {**metadata, UNFINISHED: True}
     offset = span.start - start
     return SpanTimed(
-        span.name,
+        _text(span.name),
         duration_ms,
         span.success,
         span.error,
@@ -335,15 +349,28 @@ def _timed(span: Span, start: float, now: float) -> SpanTimed:
 
 def _noted(metadata: dict[str, Any]) -> dict[str, object]:
     """The metadata as it is now: what the application changes afterwards is told no more."""
-    noted = dict(metadata)
+    try:
+        noted = dict(metadata)
+    except Exception:
+        return {"metadata": UNREADABLE}
     for name, value in noted.items():
         kind = type(value)
         # A float that is not finite differs from itself less itself.
-        known = kind in _PRIMITIVE or (kind is float and value - value == 0)
+        known = (
+            kind in _PRIMITIVE
+            or (kind is int and -LARGEST <= value < LARGEST)
+            or (kind is float and value - value == 0)
+        )
         if not known or type(name) is not str:
             return cast("dict[str, object]", plain(noted))
     return noted
 
 
+def _content(content: dict[str, str]) -> dict[str, str] | None:
+    return {_text(name): _text(text) for name, text in content.items()} if content else None
+
+
 def _text(value: object) -> str:
-    return value if type(value) is str else str(value)
+    if type(value) is str:
+        return value
+    return "" if value is None else told(value)

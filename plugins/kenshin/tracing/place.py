@@ -36,14 +36,12 @@ class Place:
         self.span = span
         self.before = before
         self.live = live
-        self.told = TraceContext(
-            trace.trace_id, trace.span_id if span is None else span.span_id, trace.intent
-        )
+        self.told = TraceContext(trace.trace_id, (trace if span is None else span).span_id, trace._intent)
 
     @property
     def is_open(self) -> bool:
         """Whether its block has not ended yet."""
-        return not self.trace.finished and (self.span is None or self.span.is_open)
+        return bool(self.trace._turn) and (self.span is None or self.span.is_open)
 
     def enter(self) -> None:
         """Put it in force."""
@@ -52,21 +50,20 @@ class Place:
 
     def leave(self) -> None:
         """Put in force the innermost place before it that is still open, with the intent that its trace has by now."""
-        left, place = self, self.before
-        live = self.live
+        place, live = self.before, self.live
         while place is not None and not place.is_open:
-            left, place = place, place.before
-            live = left.live or live
-        if live is not None:
-            live.leave()
+            live = place.live or live
+            place = place.before
         place_now.set(place)
         trace_in_force.set(None if place is None else place.current())
+        if live is not None:
+            live.leave()
 
     def current(self) -> TraceContext:
         """What others are told of it, with the intent that the trace has by now."""
-        told = self.told
-        if told.intent != self.trace.intent:
-            told = self.told = TraceContext(told.trace_id, told.span_id, self.trace.intent)
+        told, intent = self.told, self.trace._intent
+        if told.intent is not intent:
+            told = self.told = TraceContext(told.trace_id, told.span_id, intent)
         return told
 
 

@@ -67,7 +67,8 @@ class SpanScope:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if error is None:
+            # Whoever reads a stream may stop: that is no failure.
+            if error is None or kind is GeneratorExit:
                 self._span.close()
             else:
                 self._span.close(False, error_text(error))
@@ -120,7 +121,7 @@ class TraceScope:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is not None and not self._trace.error:
+        if error is not None and kind is not GeneratorExit and not self._trace.error:
             self._trace.error = error_text(error)
         self._pipeline.end_trace(self._trace)
 

@@ -15,6 +15,8 @@ from kenshin.tracing.propagation import RemoteContext
 from kenshin.tracing.span import Span
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from kenshin.tracing.live import LiveTrace
 
 
@@ -72,7 +74,7 @@ class PromptTrace:
 
     def __init__(
         self,
-        trace_id: str | None = None,
+        trace_id: str | UUID | None = None,
         session_id: str = "",
         intent: str = "",
         template_name: str = "",
@@ -94,7 +96,7 @@ class PromptTrace:
             self.parent_id, self.sampled = parent.span_id, parent.sampled
             self.tracestate = parent.tracestate
         else:
-            self.trace_id = os.urandom(16).hex() if trace_id is None else trace_id_of(trace_id)
+            self.trace_id = os.urandom(16).hex() if trace_id is None else trace_id_of(str(trace_id))
         self.span_id = span_id or os.urandom(8).hex()
         self.session_id = session_id
         self._intent = intent

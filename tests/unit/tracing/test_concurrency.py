@@ -242,6 +242,21 @@ def test_forked_processes_make_ids_of_their_own(real):
     pipeline.finish_trace(trace)
 
 
+def test_in_a_forked_child_a_pipeline_counts_anew_and_waits_for_no_lock_of_the_parent(real):
+    pipeline, _ = real()
+    with pipeline.trace("s"):
+        reader, writer = os.pipe()
+        with pipeline._counting:
+            if (child := os.fork()) == 0:
+                os.write(writer, str(pipeline.stats().open).encode())
+                os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader) as told:
+            assert told.read() == "0"
+        assert os.waitpid(child, 0)[1] == 0
+        assert pipeline.stats().open == 1
+
+
 def test_a_trace_started_before_a_fork_is_finished_in_the_child(real):
     reader, writer = os.pipe()
     pipeline = TracePipeline(
