@@ -77,3 +77,16 @@ def test_what_the_conventions_have_a_name_for_goes_by_it_too(trace_record):
 
 def test_a_live_trace_has_no_spans_to_export(trace_record):
     assert spans_of(trace_record(live=True)) == []
+
+
+def test_a_call_directly_in_a_trace_hangs_under_the_traces_own_span(trace_record, call_record):
+    (root, *_) = spans_of(trace_record(span_id="b7ad6b7169203331"))
+    (call,) = spans_of(call_record(trace_id=TRACE, span_id="b7ad6b7169203331"))
+    assert (call.trace_id, call.parent_id) == (root.trace_id, root.span_id)
+
+
+def test_a_lone_surrogate_costs_no_export(trace_record):
+    (span,) = trace_record().spans[:1]
+    failed = replace(span, name="\ud800a", success=False, error="E: \udfff")
+    root, draft = spans_of(trace_record(spans=(failed,)))
+    assert (draft.name, draft.error, root.error) == ("?a", "E: ?", "E: ?")
