@@ -2,8 +2,7 @@
 
     make lambda
 
-The modules are those that the handler, and what its runtime opens, import when they are loaded; nothing is downloaded.
-The same sources give the same bytes.
+Nothing is downloaded. The same sources give the same bytes.
 """
 
 from __future__ import annotations
@@ -16,18 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
-ROOTS = (
-    "kenshin.budget.api",
-    "kenshin.budget.event",
-    "kenshin.budget.loading",
-    "kenshin.budget.observing",
-    "kenshin.runtime",
-    "kenshin.backends.local.documents",
-    "kenshin.backends.local.emf",
-)
-"""The handler, and what is loaded only when it is called."""
+WHOLE = ("budget", "signals")
+"""Folders of the package that are needed as they are: some of their modules are loaded only when they are called."""
 
-DATA = ("kenshin/budget/models.json", "kenshin/budget/tokenizers.json")
+ROOTS = ("kenshin.runtime", "kenshin.backends.local.documents", "kenshin.backends.local.emf")
+"""What is opened besides; with each module comes what it imports when it is loaded."""
+
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -52,8 +45,11 @@ def imported(path: Path) -> Iterator[str]:
 
 def needed() -> list[Path]:
     """The files of the zip, sorted."""
+    folders = [PLUGINS / "kenshin" / name for name in WHOLE]
+    found = {path for folder in folders for path in folder.rglob("*.json")}
     waiting = list(ROOTS)
-    found = {PLUGINS / name for name in DATA}
+    for path in (path for folder in folders for path in folder.rglob("*.py")):
+        waiting.append(".".join(path.relative_to(PLUGINS).with_suffix("").parts).removesuffix(".__init__"))
     while waiting:
         module = waiting.pop()
         path = path_of(module) if module.partition(".")[0] == "kenshin" else None

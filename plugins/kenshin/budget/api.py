@@ -222,7 +222,9 @@ def _tell(runtime: Runtime, model: Model, found: BudgetCheckResult | BudgetFit) 
         runtime.recorder.record(found.as_record(runtime.clock(), trace_id=trace.trace_id if trace else None))
         checked, done = (found, "") if isinstance(found, BudgetCheckResult) else (found.before, found.summary)
         if checked.recommendation is not None:
-            logger.warning("Prompt for %s: %s", checked.model, f"{checked.recommendation} {done}".rstrip())
+            logger.warning(
+                "Prompt for %.200r: %s", checked.model, f"{checked.recommendation} {done}".rstrip()
+            )
         if not model.known:
             _name(model)
     except Exception as error:
@@ -238,7 +240,7 @@ def _name(model: Model) -> None:
         return
     _named.add(name)
     logger.warning(
-        "The registry does not know the model %s: a window of %d tokens is assumed. See KENSHIN_MODELS.",
+        "The registry does not know the model %r: a window of %d tokens is assumed. See KENSHIN_MODELS.",
         name,
         model.window,
     )
