@@ -15,7 +15,7 @@ from typing import Any
 
 from kenshin.budget.check import check
 from kenshin.budget.estimate import _remembered
-from kenshin.budget.fitting import fit
+from kenshin.budget.fitting.fit import fit
 from kenshin.budget.models import Model
 
 ROUNDS = 7

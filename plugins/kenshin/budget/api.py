@@ -18,10 +18,10 @@ from kenshin.errors import ContextBudgetExceeded, InvalidInput, InvalidPolicy, U
 from kenshin.signals.context import prompt_measured, trace_in_force
 
 if TYPE_CHECKING:
-    from kenshin.budget.fitpolicy import FitPolicy
-    from kenshin.budget.fitted import BudgetFit
+    from kenshin.budget.fitting.policy import FitPolicy
+    from kenshin.budget.fitting.result import BudgetFit
+    from kenshin.budget.fitting.steps import Summariser
     from kenshin.budget.observing import Estimated
-    from kenshin.budget.steps import Summariser
     from kenshin.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ def fit_budget(
     """Make a prompt fit the budget of a model: compressed in the warning zone, trimmed when critical, else as it is.
 
     What was done leaves as the record of a budget check, and the measure of what came out is left behind as
-    `prompt_measured`. See `kenshin.budget.fitting.fit`.
+    `prompt_measured`. See `kenshin.budget.fitting.fit.fit`.
 
     Args:
         system_prompt: a text, or content blocks of Converse or Messages, as in all sections; stays as it is.
@@ -143,7 +143,7 @@ def fit_budget(
         InvalidPolicy: the policies contradict each other or leave no budget.
         UnknownModel: `strict`, and the registry does not know the model.
     """
-    from kenshin.budget.fitting import fit
+    from kenshin.budget.fitting.fit import fit
 
     runtime = current()
     model = runtime.models.find(model_id, strict=strict)

@@ -6,7 +6,7 @@ import doctest
 import re
 from pathlib import Path
 
-from kenshin.budget.fitpolicy import CUTS, STEPS, FitPolicy
+from kenshin.budget.fitting.policy import CUTS, STEPS, FitPolicy
 from kenshin.current import use
 from kenshin.runtime import Runtime
 from kenshin.settings import Settings

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from kenshin.budget.check import BudgetCheckResult, BudgetPolicy, check
-from kenshin.budget.costs import Costs
-from kenshin.budget.draft import Draft
-from kenshin.budget.fitpolicy import FitPolicy
-from kenshin.budget.fitted import Action, BudgetFit, Stage
+from kenshin.budget.fitting.costs import Costs
+from kenshin.budget.fitting.draft import Draft
+from kenshin.budget.fitting.passages import Context
+from kenshin.budget.fitting.policy import FitPolicy
+from kenshin.budget.fitting.result import Action, BudgetFit, Stage
+from kenshin.budget.fitting.steps import Propose, Summariser, compressing, trimming
 from kenshin.budget.models import Model
-from kenshin.budget.passages import Context
-from kenshin.budget.steps import Propose, Summariser, compressing, trimming
 from kenshin.errors import ContextBudgetExceeded
 
 Judge: TypeAlias = Callable[..., BudgetCheckResult]

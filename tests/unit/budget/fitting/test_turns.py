@@ -4,8 +4,8 @@ from typing import Any
 
 from unit.budget.prompts import result_block, use_block
 
-from kenshin.budget.messages import summary_pair
-from kenshin.budget.turns import Conversation, read_turns
+from kenshin.budget.fitting.messages import summary_pair
+from kenshin.budget.fitting.turns import Conversation, read_turns
 
 
 def user(content: Any = "hi") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kenshin.budget.messages import (
+from kenshin.budget.fitting.messages import (
     Message,
     is_summary,
     marked,

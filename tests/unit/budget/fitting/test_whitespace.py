@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kenshin.budget.whitespace import MOST_GAPS, MOST_SPANS, squeeze
+from kenshin.budget.fitting.whitespace import MOST_GAPS, MOST_SPANS, squeeze
 
 SPACED = st.text('ab1 \n\t\r`~#"\\<>/pre{}[],:', max_size=80)
 

@@ -10,11 +10,11 @@ import pytest
 from unit.budget.prompts import model_for, result_block, use_block
 
 from kenshin.budget.check import BudgetPolicy, check
-from kenshin.budget.fitpolicy import Cut, FitPolicy
-from kenshin.budget.fitting import fit
-from kenshin.budget.messages import CLEARED, SUMMARY
+from kenshin.budget.fitting.fit import fit
+from kenshin.budget.fitting.messages import CLEARED, SUMMARY
+from kenshin.budget.fitting.passages import MOST
+from kenshin.budget.fitting.policy import Cut, FitPolicy
 from kenshin.budget.models import DEFAULT_MODEL, Models
-from kenshin.budget.passages import MOST
 from kenshin.errors import ContextBudgetExceeded, InvalidInput, InvalidPolicy
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)

@@ -11,15 +11,15 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from unit.budget.prompts import WITHOUT_RESERVE, attempt, complaints, model_for, prompts
 
-from kenshin.budget import passages, steps, whitespace
 from kenshin.budget.check import check
-from kenshin.budget.costs import Cost, Costs
-from kenshin.budget.draft import Draft
-from kenshin.budget.fitpolicy import CUTS, STEPS, Cut, FitPolicy
-from kenshin.budget.fitting import fit
-from kenshin.budget.messages import SUMMARY, marked
+from kenshin.budget.fitting import passages, steps, whitespace
+from kenshin.budget.fitting.costs import Cost, Costs
+from kenshin.budget.fitting.draft import Draft
+from kenshin.budget.fitting.fit import fit
+from kenshin.budget.fitting.messages import SUMMARY, marked
+from kenshin.budget.fitting.passages import Context
+from kenshin.budget.fitting.policy import CUTS, STEPS, Cut, FitPolicy
 from kenshin.budget.models import Model
-from kenshin.budget.passages import Context
 from kenshin.errors import KenshinError
 
 SHARES = st.sampled_from([0.5, 0.82, 0.9, 0.94, 1.0, 1.3, 2.0, 4.0]) | st.floats(0.7, 6)

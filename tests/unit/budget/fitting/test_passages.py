@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from kenshin.budget.passages import MOST, Context, ranked
-from kenshin.budget.whitespace import MOST_SPANS
+from kenshin.budget.fitting.passages import MOST, Context, ranked
+from kenshin.budget.fitting.whitespace import MOST_SPANS
 
 FENCE = "```\na\n\nb\n```"
 MARK = {"cachePoint": {"type": "default"}}

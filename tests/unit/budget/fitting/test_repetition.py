@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from kenshin.budget.fitpolicy import FitPolicy
-from kenshin.budget.repetition import COMMONEST, LONGEST, repetitions
+from kenshin.budget.fitting.policy import FitPolicy
+from kenshin.budget.fitting.repetition import COMMONEST, LONGEST, repetitions
 
 SHIPPING = (
     "Orders to Osaka are shipped on the day they are paid, by the evening train, and they arrive within three days "

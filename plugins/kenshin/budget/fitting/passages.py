@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kenshin.budget.content import read_content
-from kenshin.budget.messages import is_text_block
-from kenshin.budget.whitespace import MOST_SPANS, is_json, squeeze, verbatim
+from kenshin.budget.fitting.messages import is_text_block
+from kenshin.budget.fitting.whitespace import MOST_SPANS, is_json, squeeze, verbatim
 
 _BREAK = re.compile(r"\n(?:[ \t\r]*+\n)++")
 _HEADING = re.compile(r"\s*#{1,6} [^\n]*")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from kenshin.budget.draft import Draft, Edit
-from kenshin.budget.fitpolicy import Cut, FitPolicy, Step, Taken
-from kenshin.budget.fitted import Section
-from kenshin.budget.messages import Message, summary_pair, with_cleared_results, with_texts
-from kenshin.budget.passages import MOST, Passage, ranked
-from kenshin.budget.repetition import repetitions
-from kenshin.budget.whitespace import squeeze
+from kenshin.budget.fitting.draft import Draft, Edit
+from kenshin.budget.fitting.messages import Message, summary_pair, with_cleared_results, with_texts
+from kenshin.budget.fitting.passages import MOST, Passage, ranked
+from kenshin.budget.fitting.policy import Cut, FitPolicy, Step, Taken
+from kenshin.budget.fitting.repetition import repetitions
+from kenshin.budget.fitting.result import Section
+from kenshin.budget.fitting.whitespace import squeeze
 
 Summariser = Callable[[Sequence[Message]], str]
 """Puts messages into words; it must not change them."""

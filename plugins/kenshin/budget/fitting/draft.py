@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, TypeVar, cast
 
-from kenshin.budget.costs import Cost, Costs
-from kenshin.budget.fitpolicy import Step, Taken
-from kenshin.budget.fitted import Change, Section, Stage
-from kenshin.budget.messages import Message, marked
-from kenshin.budget.passages import Context, Passage
-from kenshin.budget.turns import Conversation, read_turns
+from kenshin.budget.fitting.costs import Cost, Costs
+from kenshin.budget.fitting.messages import Message, marked
+from kenshin.budget.fitting.passages import Context, Passage
+from kenshin.budget.fitting.policy import Step, Taken
+from kenshin.budget.fitting.result import Change, Section, Stage
+from kenshin.budget.fitting.turns import Conversation, read_turns
 
 _Part = TypeVar("_Part")
 
