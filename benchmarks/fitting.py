@@ -15,7 +15,7 @@ from typing import Any
 
 from kenshin.budget.check import check
 from kenshin.budget.estimate import _remembered
-from kenshin.budget.fitting import fit
+from kenshin.budget.fitting.fit import fit
 from kenshin.budget.models import Model
 
 ROUNDS = 7
@@ -64,6 +64,8 @@ def prompts(draw: random.Random) -> dict[str, Prompt]:
         "1,000 passages in a list": {"rag_context": [words(100, draw) for _ in range(1_000)]},
         "1,000 passages in a text": {"rag_context": "\n\n".join(words(100, draw) for _ in range(1_000))},
         "10,000,000 characters of passages": {"rag_context": (words(100, draw) + "\n\n") * 14_000},
+        "10,000,000 characters of tiny passages": {"rag_context": "\n\n".join(map(str, range(1_250_000)))},
+        "10,000,000 characters of code fences": {"rag_context": "```\na  b\n```\nc  d\n\n" * 555_000},
     }
 
 

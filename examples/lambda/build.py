@@ -2,8 +2,7 @@
 
     make lambda
 
-The modules are those that the handler, and what its runtime opens, import: those of budget and signals at any time, the
-others when they are loaded. Nothing is downloaded. The same sources give the same bytes.
+Nothing is downloaded. The same sources give the same bytes.
 """
 
 from __future__ import annotations
@@ -16,20 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
-ROOTS = (
-    "kenshin.budget.api",
-    "kenshin.budget.loading",
-    "kenshin.budget.observing",
-    "kenshin.runtime",
-    "kenshin.backends.local.documents",
-    "kenshin.backends.local.emf",
-)
-"""The handler, and what its runtime opens."""
+WHOLE = ("budget", "signals")
+"""Folders of the package that are needed as they are: some of their modules are loaded only when they are called."""
 
-WHOLE = {"budget", "signals"}
-"""Packages whose imports within functions are followed, too."""
+ROOTS = ("kenshin.runtime", "kenshin.backends.local.documents", "kenshin.backends.local.emf")
+"""What is opened besides; with each module comes what it imports when it is loaded."""
 
-DATA = ("kenshin/budget/models.json", "kenshin/budget/tokenizers.json")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -43,12 +34,8 @@ def path_of(module: str) -> Path | None:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Modules that a file imports when it is loaded, or, of some packages, at any time; never those for types alone."""
-    body = ast.parse(path.read_bytes()).body
-    loaded: list[ast.AST] = [node for node in body if not (isinstance(node, ast.If) and _for_types(node))]
-    if path.parent.name in WHOLE:
-        loaded = [each for node in loaded for each in ast.walk(node)]
-    for node in loaded:
+    """Modules of the package that a file imports when it is loaded."""
+    for node in ast.parse(path.read_bytes()).body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -56,14 +43,13 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _for_types(node: ast.If) -> bool:
-    return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-
-
 def needed() -> list[Path]:
     """The files of the zip, sorted."""
+    folders = [PLUGINS / "kenshin" / name for name in WHOLE]
+    found = {path for folder in folders for path in folder.rglob("*.json")}
     waiting = list(ROOTS)
-    found = {PLUGINS / name for name in DATA}
+    for path in (path for folder in folders for path in folder.rglob("*.py")):
+        waiting.append(".".join(path.relative_to(PLUGINS).with_suffix("").parts).removesuffix(".__init__"))
     while waiting:
         module = waiting.pop()
         path = path_of(module) if module.partition(".")[0] == "kenshin" else None

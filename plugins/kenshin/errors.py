@@ -113,7 +113,7 @@ class ContextBudgetExceeded(KenshinError):
         value: the prompt's upper bound and the limit.
         reason: what is left.
         mend: what to do about it.
-        best: the best attempt, a `kenshin.budget.fitted.BudgetFit`.
+        best: the best attempt, a `kenshin.budget.fitting.result.BudgetFit`.
     """
 
     title = "Context budget exceeded"

@@ -16,9 +16,7 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 PACKAGE = PLUGINS / "kenshin"
 
 CAPABILITIES = ("budget", "health", "experiments", "drift", "tracing")
-SHARED = (
-    "errors lifetime names days urls ports parquet lake ledger documents publishing signals schemas grounding"
-)
+SHARED = "errors lifetime refresher names days urls ports parquet lake ledger documents publishing signals schemas grounding"
 EVERY_CAPABILITY = " ".join(CAPABILITIES)
 
 # fmt: off
@@ -27,6 +25,7 @@ TABLE = {
     "__init__":    (f"errors {EVERY_CAPABILITY}",                                  "",                            ""),
     "errors":      ("",                                                            "",                            ""),
     "lifetime":    ("",                                                            "",                            ""),
+    "refresher":   ("lifetime",                                                    "",                            ""),
     "ports":       ("",                                                            "",                            ""),
     "names":       ("errors",                                                      "",                            ""),
     "days":        ("errors",                                                      "",                            ""),

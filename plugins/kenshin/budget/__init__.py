@@ -7,8 +7,7 @@
 - `models`: the registry of models, from ``models.json`` and a user's own file.
 - `check`: whether a prompt fits, by section, decided on the upper bound; `content` takes messages apart,
   `images` tells what an image costs.
-- `fitting`: makes a prompt fit, in the steps of `steps` under a `fitpolicy`; `fitted` says what went. A `draft` has the
-  prompt's `costs`, its `messages` by `turns`, its `passages`; `repetition` and `whitespace` find what says nothing new.
+- `fitting`: makes a prompt fit, and says what went.
 - `event`: a check as JSON, asked for and answered: the Lambda's form.
 - `calibration`: reported usage corrects estimates by model and `script`; `observing` takes the usage there.
 - `weights`, `loading`: the corrections that the registry holds, and how a process starts from them.
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
     from kenshin.budget.api import check_budget, estimate_tokens, fit_budget, lambda_handler, observe_usage
     from kenshin.budget.check import BudgetCheckResult, BudgetPolicy
     from kenshin.budget.estimate import TokenEstimate
-    from kenshin.budget.fitpolicy import Cut, FitPolicy
-    from kenshin.budget.fitted import BudgetFit, Change
+    from kenshin.budget.fitting.policy import Cut, FitPolicy
+    from kenshin.budget.fitting.result import BudgetFit, Change
     from kenshin.budget.script import script_of
 
 __all__ = [
@@ -48,11 +47,11 @@ __all__ = [
 
 _HOMES = {
     "BudgetCheckResult": "kenshin.budget.check",
-    "BudgetFit": "kenshin.budget.fitted",
+    "BudgetFit": "kenshin.budget.fitting.result",
     "BudgetPolicy": "kenshin.budget.check",
-    "Change": "kenshin.budget.fitted",
-    "Cut": "kenshin.budget.fitpolicy",
-    "FitPolicy": "kenshin.budget.fitpolicy",
+    "Change": "kenshin.budget.fitting.result",
+    "Cut": "kenshin.budget.fitting.policy",
+    "FitPolicy": "kenshin.budget.fitting.policy",
     "check_budget": "kenshin.budget.api",
     "TokenEstimate": "kenshin.budget.estimate",
     "estimate_tokens": "kenshin.budget.api",

@@ -18,10 +18,10 @@ from kenshin.errors import ContextBudgetExceeded, InvalidInput, InvalidPolicy, U
 from kenshin.signals.context import prompt_measured, trace_in_force
 
 if TYPE_CHECKING:
-    from kenshin.budget.fitpolicy import FitPolicy
-    from kenshin.budget.fitted import BudgetFit
+    from kenshin.budget.fitting.policy import FitPolicy
+    from kenshin.budget.fitting.result import BudgetFit
+    from kenshin.budget.fitting.steps import Summariser
     from kenshin.budget.observing import Estimated
-    from kenshin.budget.steps import Summariser
     from kenshin.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ def fit_budget(
     """Make a prompt fit the budget of a model: compressed in the warning zone, trimmed when critical, else as it is.
 
     What was done leaves as the record of a budget check, and the measure of what came out is left behind as
-    `prompt_measured`. See `kenshin.budget.fitting.fit`.
+    `prompt_measured`. See `kenshin.budget.fitting.fit.fit`.
 
     Args:
         system_prompt: a text, or content blocks of Converse or Messages, as in all sections; stays as it is.
@@ -143,7 +143,7 @@ def fit_budget(
         InvalidPolicy: the policies contradict each other or leave no budget.
         UnknownModel: `strict`, and the registry does not know the model.
     """
-    from kenshin.budget.fitting import fit
+    from kenshin.budget.fitting.fit import fit
 
     runtime = current()
     model = runtime.models.find(model_id, strict=strict)
@@ -222,7 +222,9 @@ def _tell(runtime: Runtime, model: Model, found: BudgetCheckResult | BudgetFit) 
         runtime.recorder.record(found.as_record(runtime.clock(), trace_id=trace.trace_id if trace else None))
         checked, done = (found, "") if isinstance(found, BudgetCheckResult) else (found.before, found.summary)
         if checked.recommendation is not None:
-            logger.warning("Prompt for %s: %s", checked.model, f"{checked.recommendation} {done}".rstrip())
+            logger.warning(
+                "Prompt for %.200r: %s", checked.model, f"{checked.recommendation} {done}".rstrip()
+            )
         if not model.known:
             _name(model)
     except Exception as error:
@@ -238,7 +240,7 @@ def _name(model: Model) -> None:
         return
     _named.add(name)
     logger.warning(
-        "The registry does not know the model %s: a window of %d tokens is assumed. See KENSHIN_MODELS.",
+        "The registry does not know the model %r: a window of %d tokens is assumed. See KENSHIN_MODELS.",
         name,
         model.window,
     )

@@ -116,7 +116,7 @@ class UsageObserver:
             )
             self._recorder().record(record)
         except Exception:
-            logger.exception("Reported usage of %s could not be recorded", prompt.model)
+            logger.exception("Reported usage of %.200r could not be recorded", prompt.model)
 
 
 def measure_of(estimate: Estimated, model: str, script: Script | None = None) -> PromptMeasured:

@@ -6,10 +6,7 @@ and says so, instead of letting the request wait. A registry that cannot be reac
 
 from __future__ import annotations
 
-import logging
-import os
 import threading
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
@@ -24,23 +21,19 @@ from kenshin.experiments.assignment import (
 )
 from kenshin.experiments.experiment import CONTROL, Experiment
 from kenshin.experiments.store import ExperimentStore
-from kenshin.lifetime import working
+from kenshin.lifetime import watch
 from kenshin.ports import Versioned
-
-logger = logging.getLogger(__name__)
+from kenshin.refresher import Refresher
 
 INTERVAL_S = 5.0
 """So often the registry is read, in seconds, so that is how old a definition may be."""
-
-JITTER = 0.2
-"""Each pause is longer or shorter by up to this share, so that a fleet does not ask in one moment."""
 
 
 class Definitions:
     """The registry's definitions in memory, for one process.
 
-    The thread that reads the registry starts with the first question and ends with `close`, or once nobody holds the
-    cache. A forked child keeps what its parent knew and starts a thread of its own.
+    The thread that reads the registry starts with the first question. A forked child keeps what its parent knew and
+    starts a thread of its own.
 
     Args:
         registry: opens the registry; called by the background thread.
@@ -61,18 +54,19 @@ class Definitions:
         interval_s: float = INTERVAL_S,
         rng: Random | None = None,
     ) -> None:
-        self.refreshes = 0
-        self.failures = 0
         self.cold_answers = 0
+        self.refresher = Refresher(
+            self._load,
+            what="The registry of experiments",
+            name="kenshin-definitions",
+            interval_s=interval_s,
+            rng=rng,
+        )
         self._registry = registry
-        self._interval_s = interval_s
-        self._rng = rng or Random()  # noqa: S311
         self._known: dict[str, Versioned[Experiment]] = {}
         self._learned: dict[str, Versioned[Experiment]] = {}
-        self._failing = False
-        self._closed = False
-        self._start_afresh()
-        _caches.add(self)
+        self._begin()
+        watch(self)
 
     @property
     def warm(self) -> bool:
@@ -85,7 +79,7 @@ class Definitions:
         Raises:
             ExperimentNotFound: the registry has been read, and does not know it.
         """
-        if self._thread is None:
+        if not self.refresher.started:
             self._start()
         found = self._known.get(experiment_id)
         if found is not None:
@@ -96,7 +90,7 @@ class Definitions:
         raise ExperimentNotFound(
             value=experiment_id,
             reason="the registry does not know it",
-            mend=f"Create it first; a new one is known everywhere within {self._interval_s:g} seconds.",
+            mend=f"Create it first; a new one is known everywhere within {self.refresher.interval_s:g} seconds.",
         )
 
     def assign_group(self, experiment_id: str, session_id: str, default: str | None = None) -> str:
@@ -147,36 +141,20 @@ class Definitions:
         Args:
             deadline_s: wait no longer than so many seconds.
         """
-        if self._thread is None:
+        if not self.refresher.started:
             self._start()
         return self._read.wait(deadline_s)
 
-    def refresh(self) -> bool:
-        """Read the registry in this thread; answers whether that succeeded. It never raises."""
-        with self._lock:
-            self._learned.clear()
-        try:
-            listed = self._registry().list()
-        except Exception as error:
-            self._fail(error)
-            return False
-        with self._lock:
-            # What was learnt while the list was on its way may be newer than the list.
-            self._publish([*listed, *self._learned.values()])
-        self._read.set()
-        self.refreshes += 1
-        if self._failing:
-            self._failing = False
-            logger.warning("The registry of experiments can be read again.")
-        return True
-
     def close(self) -> None:
         """Stop refreshing; what is known stays."""
-        self._closed = True
-        self._stop.set()
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout=1.0)
+        self.refresher.close()
+
+    def after_fork(self) -> None:
+        """In the child: what was known stays; the next question starts a thread of its own."""
+        warm = self.warm
+        self._begin()
+        if warm:
+            self._read.set()
 
     def _group(self, experiment_id: str, session_id: str, default: str | None) -> str:
         found = self.get(experiment_id)
@@ -194,7 +172,7 @@ class Definitions:
                 newest[name] = each
         self._known = newest
         # Without a thread the short way stays closed, so that the next question takes the long one and starts it.
-        if self._thread is not None:
+        if self.refresher.started:
             self._open_the_short_way()
 
     def _open_the_short_way(self) -> None:
@@ -205,68 +183,23 @@ class Definitions:
         # Last: who has seen a new arm finds the new version and phase, too.
         self.arms = arms
 
-    def _fail(self, error: Exception) -> None:
-        self.failures += 1
-        if not self._failing:
-            self._failing = True
-            logger.warning(
-                "The registry of experiments cannot be read; what was known stays in force (%s: %s)",
-                type(error).__name__,
-                error,
-            )
+    def _load(self) -> None:
+        with self._lock:
+            self._learned.clear()
+        listed = self._registry().list()
+        with self._lock:
+            # What was learnt while the list was on its way may be newer than the list.
+            self._publish([*listed, *self._learned.values()])
+        self._read.set()
 
-    def _start_afresh(self, *, warm: bool = False) -> None:
+    def _begin(self) -> None:
         self.arms = {}
         self._versions = {}
         self._deciders = {}
-        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._stop = threading.Event()
         self._read = threading.Event()
-        if warm:
-            self._read.set()
 
     def _start(self) -> None:
+        self.refresher.start()
         with self._lock:
-            if self._thread is not None or self._closed:
-                return
-            self._thread = threading.Thread(
-                target=_keep_fresh,
-                args=(weakref.ref(self), self._stop),
-                name="kenshin-definitions",
-                daemon=True,
-            )
-            self._thread.start()
             self._open_the_short_way()
-
-    def _pause_s(self) -> float:
-        return self._interval_s * self._rng.uniform(1 - JITTER, 1 + JITTER)
-
-    def _after_fork(self) -> None:
-        self._start_afresh(warm=self.warm)
-        self._rng = Random()  # noqa: S311 - or all children would draw the same pauses
-
-
-def _keep_fresh(cache: weakref.ref[Definitions], stop: threading.Event) -> None:
-    while True:
-        held = cache()
-        if held is None:
-            return
-        with working():
-            held.refresh()
-        pause_s = held._pause_s()
-        del held
-        if stop.wait(pause_s):
-            return
-
-
-_caches: weakref.WeakSet[Definitions] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for cache in list(_caches):
-        cache._after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from string import ascii_letters, digits
 from typing import Literal
 from unicodedata import normalize
@@ -20,7 +21,9 @@ LONGEST_CONTEXT = 2_000_000
 LONGEST_ANSWER = 100_000
 """Characters of a text that are looked at."""
 
-LONGEST_NAME = 40
+MOST_NAMES = 200
+"""Quoted names of an answer that are looked up: each costs a search through the whole context."""
+
 _CIRCLED = re.compile("[\u2460-\u2473]")
 _NUMBERING = re.compile(
     r"^[ \t]{0,8}(?:[-*•][ \t])?(?:step|ステップ|手順|その)?[ \t]?\(?[0-9]{1,2}[.):、](?![0-9])",
@@ -65,7 +68,8 @@ class Claim:
 
 def normalised(text: str) -> str:
     """The text as claims are read from it."""
-    return normalize("NFKC", text[:LONGEST_CONTEXT])
+    # One character may become eighteen.
+    return normalize("NFKC", text[:LONGEST_CONTEXT])[:LONGEST_CONTEXT]
 
 
 def claims_of(answer: str, *, names: bool = False) -> list[Claim]:
@@ -78,7 +82,8 @@ def claims_of(answer: str, *, names: bool = False) -> list[Claim]:
     # Normalised, a circled number would be a number like any other.
     text, circled = _CIRCLED.subn(" ", answer[:LONGEST_ANSWER])
     text = normalize("NFKC", text)
-    if len(answer) > LONGEST_ANSWER:
+    if len(answer) > LONGEST_ANSWER or len(text) > LONGEST_ANSWER:
+        text = text[:LONGEST_ANSWER]
         # What the cut may have halved is no claim.
         text = text.rstrip(_IN_A_CLAIM)
     bullets = len(_BULLET.findall(text))
@@ -121,7 +126,7 @@ def _claims(text: str, *, names: bool) -> Iterator[Claim]:
     for found in _LINK.finditer(text):
         yield Claim("link", _link(found[0]), found[0], start=found.start())
     if names:
-        yield from _names(text)
+        yield from islice(_names(text), MOST_NAMES)
     text = labelled(_LINK.sub(_blank, text))
     for value in ids(text):
         yield Claim("id", value, value)

@@ -7,6 +7,7 @@ anything follows from some two of them, so beyond `MOST` none is derived from tw
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Collection, Mapping
 
 from kenshin.grounding.numerals import Unit
@@ -39,6 +40,7 @@ class Derivation:
         for digits, units in known.items():
             if (value := _value(digits)) is not None:
                 self._known.setdefault(round(value, 6), set()).update(units)
+        self._sorted = sorted(self._known)
         self._shares = [
             share
             for value, units in self._known.items()
@@ -50,7 +52,9 @@ class Derivation:
         """Take a number that follows as known, for what follows from it in turn."""
         value = _value(digits)
         if value is not None:
-            self._known.setdefault(round(value, 6), set()).add(unit)
+            if (value := round(value, 6)) not in self._known:
+                insort(self._sorted, value)
+            self._known.setdefault(value, set()).add(unit)
 
     def follows(self, digits: str, unit: Unit) -> bool:
         """Whether a number follows.
@@ -72,7 +76,11 @@ class Derivation:
     def is_near(self, digits: str) -> bool:
         """Whether it is about a known number."""
         value = _value(digits)
-        return value is not None and any(abs(value - other) <= NEAR * abs(other) for other in self._known)
+        if value is None:
+            return False
+        # Numbers have no sign here: if any is near, the first one above the lower end is. One more, for rounding.
+        first = bisect_left(self._sorted, value / (1 + NEAR) * (1 - 1e-9))
+        return any(abs(value - other) <= NEAR * other for other in self._sorted[first : first + 2])
 
     def _from_two(self, value: float, other: float) -> bool:
         if any(round(other * share, 6) == value for share in self._shares):

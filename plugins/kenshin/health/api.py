@@ -27,6 +27,7 @@ from kenshin.health.quota import QuotaPolicy, Quotas
 from kenshin.health.surroundings import CallOptions, Surroundings
 from kenshin.health.threads import InThreads
 from kenshin.health.wrapper import ClientWrapper
+from kenshin.signals.bedrock import model_name
 from kenshin.signals.calls import UNSTAMPED, BedrockHealthMetrics
 from kenshin.signals.context import CallListener
 from kenshin.signals.record import Record
@@ -206,7 +207,7 @@ def override_breaker(
         InvalidInput: the mode is unknown, or the id empty.
     """
     runtime = current()
-    made = BreakerOverride(_last_segment(model_id), mode, region, by, now_as_text(runtime.clock()))
+    made = BreakerOverride(model_name(model_id), mode, region, by, now_as_text(runtime.clock()))
     set_override(runtime.documents, made)
     return made
 
@@ -221,10 +222,6 @@ def clear_breaker(model_id: str, *, region: str | None = None) -> bool:
     return clear_override(current().documents, model_id, region)
 
 
-def _last_segment(model_id: str) -> str:
-    return model_id.rpartition("/")[2]
-
-
 def _bound(
     breakers: Breakers | None,
     quotas: Mapping[str, QuotaPolicy] | None,
@@ -235,7 +232,8 @@ def _bound(
     clock: Callable[[], datetime] | None,
 ) -> Callable[[], Surroundings]:
     """The surroundings in the runtime in force, made once for each runtime: a fork or a test puts another in force."""
-    counted = Quotas(quotas) if quotas else None
+    if quotas:
+        Quotas(quotas)  # refuses at once what means nothing; those that count belong to a process
     own = tuple(listeners)
     made: tuple[Runtime, Surroundings] | None = None
 
@@ -250,7 +248,7 @@ def _bound(
             (breakers or runtime.breakers).of,
             clock or runtime.clock,
             tier or _tiers(runtime),
-            counted,
+            Quotas(quotas) if quotas else None,
             (*runtime.call_listeners, *own),
             runtime.settings.capture_content if capture is None else capture,
         )

@@ -7,7 +7,9 @@ neither against the service nor for it.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping
+from contextvars import Token
 from typing import Any
 
 from kenshin.health.answer import of_converse, of_invoke, of_metadata
@@ -20,6 +22,8 @@ from kenshin.health.surroundings import CallOptions, Surroundings
 from kenshin.health.texts import answer_text
 from kenshin.health.threads import InThreads
 from kenshin.health.wrapper import Wrapped
+
+logger = logging.getLogger(__name__)
 
 
 class AsyncClientWrapper(Wrapped):
@@ -91,7 +95,7 @@ class AsyncClientWrapper(Wrapped):
                     raise
                 call = following
             finally:
-                call_in_force.reset(token)
+                _reset(token)
 
     async def _streamed(
         self, operation: str, key: str, reading: Callable[..., Any], arguments: Mapping[str, Any]
@@ -115,6 +119,14 @@ class AsyncClientWrapper(Wrapped):
         request.signed(call, response)
         response[key] = AsyncObservedStream(response[key], call, response["ResponseMetadata"], instead)
         return response
+
+
+def _reset(token: Token[Call | None]) -> None:
+    try:
+        call_in_force.reset(token)
+    except ValueError:
+        # A coroutine that nobody waits for is collected in somebody else's context, where nothing was set.
+        logger.debug("A call was given up with its event loop", exc_info=True)
 
 
 def _is_sync(client: Any) -> bool:

@@ -83,11 +83,14 @@ class Permit:
         if breaker is not None:
             breaker._end(self._generation, outcome, seconds)
 
-    def abandon(self) -> None:
-        """End it as ignored, without a lock: for finalizers, which may run in the middle of anything."""
+    def abandon(self, outcome: Outcome = "ignored", seconds: float = 0.0) -> None:
+        """End it without a lock, for finalizers, which may run in the middle of anything.
+
+        The breaker takes note of it at its next call.
+        """
         breaker, self._breaker = self._breaker, None
         if breaker is not None:
-            breaker._abandoned.append(self._generation)
+            breaker._abandoned.append((self._generation, outcome, seconds))
 
 
 class CircuitBreaker:
@@ -119,7 +122,7 @@ class CircuitBreaker:
         self._override: Override | None = None
         self._generation = 0
         self._counts: dict[str, int] = dict.fromkeys(COUNTED, 0)
-        self._abandoned: deque[int] = deque()
+        self._abandoned: deque[tuple[int, Outcome, float]] = deque()
         self._changes: deque[BreakerChanged] = deque()
         self._throttled_in_a_row = 0
         self._rests_until = 0.0
@@ -146,13 +149,16 @@ class CircuitBreaker:
         """Calls so far by outcome, and how many were ``slow``, ``refused``, or ``late`` (they decided nothing)."""
         with self._lock:
             self._take_back()
-            return {name: count for name, count in self._counts.items() if count}
+            counts = {name: count for name, count in self._counts.items() if count}
+        if self._changes:
+            self._tell()
+        return counts
 
     def acquire(self) -> Permit | None:
         """Leave to make a call; None: not now."""
         # In this order no lock is needed: a change in between leads the long way, or makes the permit late.
         generation = self._generation
-        if self._passes:
+        if self._passes and not self._abandoned:
             return Permit(self, generation)
         with self._lock:
             self._take_back()
@@ -181,7 +187,7 @@ class CircuitBreaker:
             return CircuitOpen(
                 value=self.name,
                 reason="its breaker is open by hand",
-                mend=f"Clear it: kenshin health breakers clear {self.name.partition('@')[0]}",
+                mend="kenshin health breakers show says where and by whom; clear it for that model and region.",
             )
         left = max(self._open_until - self._clock(), 0.0)
         when = f"in {left:.1f} s" if self._state == "open" else "once its probes are back"
@@ -222,22 +228,27 @@ class CircuitBreaker:
 
     def _end(self, generation: int, outcome: Outcome, seconds: float) -> None:
         with self._lock:
-            self._counts[outcome] += 1
-            slow = seconds >= self.policy.slow_call_s
-            if slow:
-                self._counts["slow"] += 1
-            if outcome == "success":
-                self._throttled_in_a_row = 0
-            elif outcome == "throttled":
-                self._throttle()
-            if generation != self._generation:
-                self._counts["late"] += 1
-            elif self._state == "half_open":
-                self._probe_ended(outcome, slow)
-            elif outcome == "success" or outcome == "fault":
-                self._count(outcome == "fault", slow)
+            if self._abandoned:
+                self._take_back()
+            self._ended(generation, outcome, seconds)
         if self._changes:
             self._tell()
+
+    def _ended(self, generation: int, outcome: Outcome, seconds: float) -> None:
+        self._counts[outcome] += 1
+        slow = seconds >= self.policy.slow_call_s
+        if slow:
+            self._counts["slow"] += 1
+        if outcome == "success":
+            self._throttled_in_a_row = 0
+        elif outcome == "throttled":
+            self._throttle()
+        if generation != self._generation:
+            self._counts["late"] += 1
+        elif self._state == "half_open":
+            self._probe_ended(outcome, slow)
+        elif outcome == "success" or outcome == "fault":
+            self._count(outcome == "fault", slow)
 
     def _count(self, fault: bool, slow: bool) -> None:
         window, policy = self._window, self.policy
@@ -297,12 +308,7 @@ class CircuitBreaker:
 
     def _take_back(self) -> None:
         while self._abandoned:
-            generation = self._abandoned.popleft()
-            self._counts["ignored"] += 1
-            if generation != self._generation:
-                self._counts["late"] += 1
-            elif self._state == "half_open":
-                self._running -= 1
+            self._ended(*self._abandoned.popleft())
 
     def _tell(self) -> None:
         while self._changes:
@@ -332,6 +338,7 @@ class CircuitBreaker:
         self._rng = Random()  # noqa: S311 - or all children would draw the same times
         self._generation += 1
         self._running = 0
+        self._passes = self.state == "closed"
 
 
 _breakers: weakref.WeakSet[CircuitBreaker] = weakref.WeakSet()

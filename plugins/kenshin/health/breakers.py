@@ -6,10 +6,8 @@ leaves what was known in force.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 
@@ -17,21 +15,18 @@ from kenshin.documents import Documents
 from kenshin.health.breaker import CircuitBreaker, Listener, Override
 from kenshin.health.overrides import overrides_in, place_of
 from kenshin.health.policy import BreakerPolicy
-from kenshin.lifetime import watch, working
+from kenshin.lifetime import watch
+from kenshin.refresher import Refresher
 from kenshin.signals.bedrock import model_name
-
-logger = logging.getLogger(__name__)
 
 INTERVAL_S = 5.0
 """So often the overrides are read, in seconds."""
-
-JITTER = 0.2
 
 
 class Breakers:
     """Breakers by model and region, each made at its first call.
 
-    The thread that reads overrides starts with the first breaker and ends with `close`, or once nobody holds this.
+    The thread that reads overrides starts with the first breaker.
 
     Args:
         policy: of every breaker.
@@ -55,18 +50,21 @@ class Breakers:
         interval_s: float = INTERVAL_S,
     ) -> None:
         self.policy = policy or BreakerPolicy()
-        self.failures = 0
         self._by_model = {model_name(model): each for model, each in (by_model or {}).items()}
         self._documents = documents
         self._listeners = tuple(listeners)
         self._clock = clock
         self._rng = rng or Random()  # noqa: S311
-        self._interval_s = interval_s
+        self._refresher = Refresher(
+            self._load,
+            what="Overrides of breakers",
+            name="kenshin-breakers",
+            interval_s=interval_s,
+            rng=self._rng,
+        )
         self._by_call: dict[tuple[str, str | None], CircuitBreaker] = {}
         self._by_place: dict[str, CircuitBreaker] = {}
         self._overrides: Mapping[str, Override] = {}
-        self._failing = False
-        self._closed = False
         self._begin()
         watch(self)
 
@@ -83,40 +81,15 @@ class Breakers:
 
     def refresh(self) -> bool:
         """Read the overrides in this thread; answers whether that succeeded. It never raises."""
-        if self._documents is None:
-            return True
-        try:
-            read = {each.place: each.mode for each in overrides_in(self._documents())}
-        except Exception as error:
-            self.failures += 1
-            if not self._failing:
-                self._failing = True
-                logger.warning(
-                    "Overrides of breakers cannot be read; what was known stays in force (%s: %s)",
-                    type(error).__name__,
-                    error,
-                )
-            return False
-        if self._failing:
-            self._failing = False
-            logger.warning("Overrides of breakers can be read again.")
-        with self._lock:
-            self._overrides = read
-            held = list(self._by_place.values())
-        for breaker in held:
-            breaker.override(self._override_of(breaker.name))
-        return True
+        return self._refresher.refresh()
 
     def close(self) -> None:
         """Stop reading overrides; the breakers go on."""
-        self._closed = True
-        self._stop.set()
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout=1.0)
+        self._refresher.close()
 
     def after_fork(self) -> None:
-        """In the child: read in a thread of its own."""
+        """In the child: read in a thread of its own, which the next call starts."""
+        self._by_call.clear()
         self._begin()
         self._rng = Random()  # noqa: S311 - or all children would draw the same pauses
 
@@ -135,42 +108,24 @@ class Breakers:
                 breaker.override(self._override_of(place))
                 self._by_place[place] = breaker
             self._by_call[model_id, region] = breaker
-            if self._documents is not None and self._thread is None and not self._closed:
-                self._start()
+        if self._documents is not None and not self._refresher.started:
+            self._refresher.start()
         return breaker
 
     def _override_of(self, place: str) -> Override | None:
         exact = self._overrides.get(place)
         return exact if exact is not None else self._overrides.get(place.partition("@")[0])
 
+    def _load(self) -> None:
+        if self._documents is None:
+            return
+        read = {each.place: each.mode for each in overrides_in(self._documents())}
+        with self._lock:
+            self._overrides = read
+            held = list(self._by_place.values())
+        for breaker in held:
+            breaker.override(self._override_of(breaker.name))
+
     def _begin(self) -> None:
-        self._thread: threading.Thread | None = None
         # Re-entrant: a listener that hears of a new breaker's override may ask for another one.
         self._lock = threading.RLock()
-        self._stop = threading.Event()
-
-    def _start(self) -> None:
-        self._thread = threading.Thread(
-            target=_keep_fresh, args=(weakref.ref(self), self._stop), name="kenshin-breakers", daemon=True
-        )
-        try:
-            self._thread.start()
-        except RuntimeError:
-            # The interpreter is about to end: nothing will be set by hand any more.
-            logger.debug("No thread can be started for the overrides", exc_info=True)
-
-    def _pause_s(self) -> float:
-        return self._interval_s * self._rng.uniform(1 - JITTER, 1 + JITTER)
-
-
-def _keep_fresh(breakers: weakref.ref[Breakers], stop: threading.Event) -> None:
-    while True:
-        held = breakers()
-        if held is None:
-            return
-        with working():
-            held.refresh()
-        pause_s = held._pause_s()
-        del held
-        if stop.wait(pause_s):
-            return

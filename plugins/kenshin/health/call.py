@@ -154,6 +154,7 @@ class Call:
         """
         self.check_time()
         self._tries += 1
+        self._last_try = None
 
     def try_failed(self, failure: Failure) -> None:
         """A try failed, and the client may try again."""
@@ -195,7 +196,10 @@ class Call:
     def failed(self, error: BaseException) -> Failure:
         """The call raised; answers what that means."""
         failure = failure_of(error)
-        self._end(self._read(), failure, by_deadline=isinstance(error, DeadlineExceeded))
+        if isinstance(error, GeneratorExit):
+            # A coroutine that nobody waits for any more is being collected.
+            self.abandon()
+        self._end(self._read(), failure)
         return failure
 
     def refused(self, failure: Failure) -> None:
@@ -206,10 +210,13 @@ class Call:
         """Nobody will end it: its stream was dropped. Called by finalizers, so it takes no lock and tells nobody."""
         if not self._ends_now():
             return
+        seconds = self._timer() - self._begun
+        failure = None if self.reading is not None and self.reading.ended else _CANCELLED
         if self._permit is not None:
-            self._permit.abandon()
-        whole = self.reading is not None and self.reading.ended
-        self._recorded(self._read(), None if whole else _CANCELLED, self._timer() - self._begun)
+            self._permit.abandon(*self._verdict(failure, seconds))
+        # What it has taken from the quota stays taken: the quota's lock may be held by the very thread that is here.
+        self._booking = None
+        self._recorded(self._read(), failure, seconds)
 
     def _ends_now(self) -> bool:
         """Whether nobody has ended it yet; of several threads, one is told so."""
@@ -218,17 +225,23 @@ class Call:
         except IndexError:
             return False
 
-    def _end(self, answer: Answer, failure: Failure | None, *, by_deadline: bool = False) -> None:
+    def _verdict(self, failure: Failure | None, seconds: float) -> tuple[Outcome, float]:
+        """What the call was for its breaker, and how long that took."""
+        seconds = seconds if self._first_s is None else self._first_s
+        if failure is None:
+            return "success", seconds
+        if not failure.waited:
+            return failure.outcome, seconds
+        # The caller's haste is no fault of the service, unless it was slow or its last try had failed.
+        slow = seconds >= self.breaker.policy.slow_call_s
+        return self._last_try or ("fault" if slow else "ignored"), seconds
+
+    def _end(self, answer: Answer, failure: Failure | None) -> None:
         if not self._ends_now():
             return
         seconds = self._timer() - self._begun
         if self._permit is not None:
-            outcome: Outcome = "success" if failure is None else failure.outcome
-            if by_deadline:
-                # The caller's haste is no fault of the service, unless it was slow or had failed in the tries before.
-                slow = seconds >= self.breaker.policy.slow_call_s
-                outcome = self._last_try or ("fault" if slow else "ignored")
-            self._permit.end(outcome, seconds if self._first_s is None else self._first_s)
+            self._permit.end(*self._verdict(failure, seconds))
         record = self._recorded(answer, failure, seconds)
         if record is not None:
             for listener in self._around.listeners:

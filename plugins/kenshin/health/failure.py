@@ -11,7 +11,7 @@ from typing import Any
 
 from kenshin.errors import CircuitOpen, DeadlineExceeded
 from kenshin.health.breaker import Outcome
-from kenshin.signals.calls import CallStatus
+from kenshin.signals.calls import REFUSED, CallStatus
 
 THROTTLES = frozenset(
     {
@@ -66,6 +66,7 @@ class Failure:
         code: the service's code; without one, the name of the exception's class.
         kind: the exception's class.
         cancelled: whether the caller gave up; then the status is no error.
+        waited: whether it gave up, or its time was over, while it waited for the service.
         retries: tries beyond the first, as far as the exception knows.
         request_id: the service's id.
     """
@@ -75,6 +76,7 @@ class Failure:
     code: str | None
     kind: str
     cancelled: bool = False
+    waited: bool = False
     retries: int = 0
     request_id: str | None = None
 
@@ -83,11 +85,11 @@ def failure_of(error: BaseException) -> Failure:
     """What an exception means."""
     kind = type(error).__name__
     if not isinstance(error, Exception):
-        return Failure("success", "ignored", None, kind, cancelled=True)
+        return Failure("success", "ignored", None, kind, cancelled=True, waited=True)
     if isinstance(error, DeadlineExceeded):
-        return Failure("timeout", "ignored", kind, kind)
+        return Failure("timeout", "ignored", kind, kind, waited=True)
     if isinstance(error, CircuitOpen):
-        return Failure("error", "ignored", kind, kind)
+        return Failure("error", "ignored", REFUSED, kind)
     response = getattr(error, "response", None)
     if isinstance(response, Mapping) and isinstance(response.get("Error"), Mapping):
         return failure_in(response, kind)
@@ -124,16 +126,20 @@ def _tidy(code: str) -> str:
 
 def _of_code(code: str, http: int) -> tuple[CallStatus, Outcome]:
     code = _tidy(code)
-    if code in THROTTLES or code == "429":
+    if code in THROTTLES:
         return "throttled", "throttled"
     if code in TIMEOUTS:
         return "timeout", "fault"
-    if code in FAULTS or http >= 500 or (code.isdecimal() and code >= "500"):
+    if code in FAULTS:
         return "error", "fault"
-    if http == 429:
+    # A code that is not known, or a proxy's, which is its status.
+    status = int(code) if code.isdecimal() else http
+    if status == 429:
         return "throttled", "throttled"
-    if http in {408, 504}:
+    if status in {408, 504}:
         return "timeout", "fault"
+    if status >= 500:
+        return "error", "fault"
     return "error", "ignored"
 
 

@@ -75,7 +75,7 @@ class Instrument:
             self._events.register(f"{event}.{SERVICE}", handler)
 
     def undo(self) -> None:
-        """Leave the client as it was; calls on their way are still recorded where the wrapper of their stream is."""
+        """Record no more of the client's calls; a stream that has begun is still recorded at its end."""
         for event, handler in self._handlers.items():
             self._events.unregister(f"{event}.{SERVICE}", handler)
         _forget(self)

@@ -75,11 +75,21 @@ class Quotas:
     Args:
         policies: by model id; regional profiles have quotas of their own.
         clock: monotonic seconds.
+
+    Raises:
+        InvalidPolicy: something else than a `QuotaPolicy` is declared.
     """
 
     def __init__(
         self, policies: Mapping[str, QuotaPolicy], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        for model, policy in policies.items():
+            if not isinstance(policy, QuotaPolicy):
+                raise InvalidPolicy(
+                    value=f"{model}: {policy!r}",
+                    reason="is no quota",
+                    mend="Give a QuotaPolicy for each model.",
+                )
         self._meters = {model_name(model): _Meter(policy, clock) for model, policy in policies.items()}
 
     def covers(self, model_id: str) -> bool:

@@ -15,6 +15,9 @@ CircuitState = Literal["closed", "half_open", "open"]
 
 CIRCUIT_CODES: Mapping[str, int] = {"closed": 0, "half_open": 1, "open": 2}
 UNKNOWN_ERROR = "Unknown"
+REFUSED = "CircuitOpen"
+"""Error code of a call that its breaker kept back: nothing was sent."""
+
 UNSTAMPED = datetime.min.replace(tzinfo=UTC)
 """The instant of a record that was made without a clock; `kenshin.health.emit_health_metrics` stamps it."""
 
@@ -87,6 +90,11 @@ class BedrockHealthMetrics(Logged):
     def model(self) -> str:
         """The model's name as a dimension."""
         return model_name(self.model_id)
+
+    @property
+    def sent_latency_ms(self) -> float | None:
+        """The latency of a call that was sent; None of one that its breaker refused, which waited for nothing."""
+        return None if self.error_code == REFUSED else self.latency_ms
 
     @property
     def calls(self) -> int:

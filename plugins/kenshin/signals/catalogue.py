@@ -175,16 +175,16 @@ CATALOGUE: tuple[Metric, ...] = (
     _call(
         "InvocationLatency",
         "Milliseconds",
-        "latency_ms",
+        "sent_latency_ms",
         "distribution",
-        "Time to the end of the answer, retries included.",
+        "Time to the end of the answer, retries included; none of calls that a breaker refused.",
     ),
     _call(
         "InvocationCount",
         "Count",
         "calls",
         "count",
-        "Calls, whatever became of them.",
+        "Calls, whatever became of them, those that a breaker refused included.",
         (*_PER_INTENT, ("Tier",)),
     ),
     _call(

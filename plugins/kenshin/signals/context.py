@@ -20,7 +20,7 @@ class TraceContext:
 
     Args:
         trace_id: 32 hex digits.
-        span_id: the innermost open span, 16 hex digits; None: directly in the trace.
+        span_id: the innermost open span, the trace's own where no other is, 16 hex digits; None: none is known.
         intent: what the request is about; empty while nobody knows.
     """
 

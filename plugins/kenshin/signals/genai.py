@@ -16,6 +16,7 @@ from typing import Literal
 from uuid import uuid4
 
 from kenshin.signals.calls import BedrockHealthMetrics
+from kenshin.signals.plain import told
 from kenshin.signals.record import Record
 from kenshin.signals.traces import PromptTraced
 
@@ -96,8 +97,9 @@ def measurements_of(record: Record) -> Iterator[Measurement]:
         return
     common = _call_identity(record)
     errors: dict[str, Attribute] = {} if record.error_kind is None else {"error.type": record.error_kind}
-    seconds = record.latency_ms / 1000
-    yield Measurement("gen_ai.client.operation.duration", "s", seconds, {**common, **errors})
+    if record.sent_latency_ms is not None:
+        seconds = record.sent_latency_ms / 1000
+        yield Measurement("gen_ai.client.operation.duration", "s", seconds, {**common, **errors})
     if record.first_token_ms is not None:
         first = record.first_token_ms / 1000
         yield Measurement("gen_ai.client.operation.time_to_first_chunk", "s", first, common)
@@ -141,15 +143,20 @@ def trace_attributes(record: PromptTraced) -> dict[str, Attribute]:
 
 def span_attributes(metadata: Mapping[str, object]) -> dict[str, Attribute]:
     """What an application noted of a span; what the conventions have a name for goes by that name too."""
-    told: dict[str, Attribute] = {}
+    attributes: dict[str, Attribute] = {}
     for name, value in metadata.items():
         if value is None:
             continue
-        attribute: Attribute = value if isinstance(value, str | bool | int | float) else str(value)
-        told[str(name)] = attribute
+        attribute: Attribute = value if isinstance(value, str | bool | int | float) else told(value)
+        attributes[name] = attribute
         if convention := _CONVENTIONS.get(name):
-            told[convention] = attribute
-    return told
+            attributes[convention] = attribute
+    return attributes
+
+
+def sendable(text: str) -> str:
+    """The text with a question mark for each lone surrogate: it has no UTF-8, and would cost the whole export."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _trace_spans(record: PromptTraced) -> list[SpanDraft]:
@@ -167,7 +174,7 @@ def _trace_spans(record: PromptTraced) -> list[SpanDraft]:
             start,
             end,
             trace_attributes(record),
-            record.failure,
+            None if record.failure is None else sendable(record.failure),
             tuple(evaluations(record)),
         )
     ]
@@ -175,7 +182,7 @@ def _trace_spans(record: PromptTraced) -> list[SpanDraft]:
         begun = start + _from_milliseconds(span.offset_ms)
         drafts.append(
             SpanDraft(
-                span.name,
+                sendable(span.name),
                 trace_id,
                 _span_id_of(span.span_id or f"{trace_id}/{number}"),
                 root_id if span.parent_id is None else _span_id_of(span.parent_id),
@@ -183,7 +190,7 @@ def _trace_spans(record: PromptTraced) -> list[SpanDraft]:
                 begun,
                 begun + _from_milliseconds(span.duration_ms),
                 span_attributes(span.metadata),
-                None if span.success else span.error,
+                None if span.success else sendable(span.error),
             )
         )
     return drafts

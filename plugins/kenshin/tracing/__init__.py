@@ -2,7 +2,7 @@
 
 - `api`: the pipeline, bound to the process's current runtime.
 - `pipeline`: starts traces, times spans, hands finished traces on; `scope` holds the ``with`` blocks.
-- `trace`, `span`: what a request is told in.
+- `trace`, `span`: what a request is told in; `place`: where in them a thread or task is.
 - `propagation`: trace context in W3C's and X-Ray's headers.
 - `validation`: an answer held against its JSON Schema.
 - `hallucination`, `confusion`: heuristics on an answer; they rest on `finding`, `phrases`, `likeness`.

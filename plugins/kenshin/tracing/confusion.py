@@ -56,7 +56,7 @@ def confusion_detected(
     Raises:
         InvalidInput: the threshold is none.
     """
-    asked, answered = _sides(messages)
+    asked, answered = _sides([messages] if isinstance(messages, str) else messages)
     signs = [*_of_the_user(asked), *_of_the_model(seen(answer), answered)]
     finding = found(signs, threshold, None if judge is None else lambda: judge(messages, answer))
     if trace is not None:

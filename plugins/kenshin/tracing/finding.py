@@ -37,7 +37,7 @@ class Finding:
     Args:
         score: 0 to 1; how strong the signs are together, no probability.
         flagged: whether the score reaches the threshold.
-        evidence: what was found, in the order of the text.
+        evidence: what was found, kind by kind.
         source: who gave the score.
         note: why the judge was not heard, where one was given.
     """
@@ -68,7 +68,7 @@ def found(
     Raises:
         InvalidInput: the threshold is none.
     """
-    if not _is_share(threshold) or threshold == 0:
+    if not is_share(threshold) or threshold == 0:
         raise InvalidInput(
             value=threshold, reason="a threshold lies above 0 and at most at 1", mend="Correct the threshold."
         )
@@ -80,7 +80,7 @@ def found(
         judged = judge()
     except Exception as error:
         return Finding(score, score >= threshold, signs, note=f"the judge failed ({error_text(error)})")
-    if not _is_share(judged):
+    if not is_share(judged):
         kind = type(judged).__name__
         note = f"the judge answered no number from 0 to 1, but {kind}"
         return Finding(score, score >= threshold, signs, note=note)
@@ -92,5 +92,6 @@ def shown(text: str) -> str:
     return text if len(text) <= LONGEST_EVIDENCE else f"{text[: LONGEST_EVIDENCE - 1]}…"
 
 
-def _is_share(value: object) -> bool:
+def is_share(value: object) -> bool:
+    """Whether it is a number from 0 to 1."""
     return isinstance(value, Real) and not isinstance(value, bool) and 0 <= cast("Any", value) <= 1

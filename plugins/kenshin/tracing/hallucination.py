@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+from kenshin.errors import InvalidInput
 from kenshin.grounding.support import ground
-from kenshin.tracing.finding import DEFAULT_THRESHOLD, Evidence, Finding, found, shown
+from kenshin.tracing.finding import DEFAULT_THRESHOLD, Evidence, Finding, found, is_share, shown
 from kenshin.tracing.trace import PromptTrace
 
 Judge = Callable[[str, str], float]
@@ -41,12 +42,16 @@ def hallucination_risk(
         context: what it was to rest on: passages, the user's own words, what tools answered.
         judge: its score stands in the heuristic's place; if it fails, the heuristic's counts, and `note` says so.
         threshold: the score from which on the answer is flagged.
-        weights: how strong a sign an unsupported claim is, by kind; a kind that is missing is no sign.
+        weights: how strong a sign an unsupported claim is, by kind, 0 to 1; a kind that is missing is no sign.
         trace: its `hallucination_risk` and `hallucination_score` are set.
 
     Raises:
-        InvalidInput: the threshold is none.
+        InvalidInput: the threshold or a weight is none.
     """
+    if not all(map(is_share, weights.values())):
+        raise InvalidInput(
+            value=dict(weights), reason="a weight lies from 0 to 1", mend="Correct the weights."
+        )
     passages = context if isinstance(context, str) else "\n".join(context)
     grounding = ground(answer, passages, names=True)
     signs = [

@@ -45,10 +45,12 @@ class LiveSpan:
             closed: the trace's own span.
             kind: class of the exception that ended it.
         """
-        self.span.set_attributes(span_attributes(closed.metadata))
-        if not closed.success:
-            _fail(self.span, closed.error, kind)
-        self.span.end()
+        try:
+            self.span.set_attributes(span_attributes(closed.metadata))
+            if not closed.success:
+                _fail(self.span, closed.error, kind)
+        finally:
+            self.span.end()
 
     def leave(self) -> None:
         """Make current again what was so before: by setting, since a task may leave what another entered."""
@@ -84,15 +86,14 @@ class LiveTrace:
             context = set_span_in_context(root)
         return _entered(self.tracer.start_span(name, context=context))
 
-    def end(self, record: PromptTraced) -> None:
-        """Tell what the finished trace tells, and end its own span."""
+    def end(self, record: PromptTraced | None) -> None:
+        """Tell what the finished trace tells, if anything, and end its own span."""
         span = self.root.span
-        span.set_attributes(trace_attributes(replace(record, content=None)))
-        for event in evaluations(record):
-            span.add_event(event.name, event.attributes)
-        if record.failure is not None:
-            _fail(span, record.failure, None)
-        span.end()
+        try:
+            if record is not None:
+                _tell(span, record)
+        finally:
+            span.end()
 
 
 class LiveTraces:
@@ -183,6 +184,14 @@ def _from_remote(remote: RemoteContext) -> Context:
     span_id = int(remote.span_id or "0", 16)
     context = SpanContext(int(remote.trace_id, 16), span_id, True, flags, state)
     return set_span_in_context(NonRecordingSpan(context))
+
+
+def _tell(span: OtelSpan, record: PromptTraced) -> None:
+    span.set_attributes(trace_attributes(replace(record, content=None)))
+    for event in evaluations(record):
+        span.add_event(event.name, event.attributes)
+    if record.failure is not None:
+        _fail(span, record.failure, None)
 
 
 def _fail(span: OtelSpan, error: str, kind: str | None) -> None:

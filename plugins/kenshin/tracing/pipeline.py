@@ -17,17 +17,20 @@ from inspect import iscoroutinefunction
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from kenshin.signals.context import TraceContext, trace_in_force
+from kenshin.lifetime import watch
 from kenshin.signals.genai import trace_id_of
-from kenshin.signals.plain import plain
+from kenshin.signals.plain import LARGEST, UNREADABLE, plain, told
 from kenshin.signals.traces import PromptTraced, SpanTimed
 from kenshin.tracing.live import LiveTrace, LiveTraces
+from kenshin.tracing.place import Place, open_place, place_now
 from kenshin.tracing.propagation import RemoteContext, read_headers
 from kenshin.tracing.scope import SpanScope, TraceScope
 from kenshin.tracing.span import Span
-from kenshin.tracing.trace import PromptTrace, put_back, trace_now
+from kenshin.tracing.trace import PromptTrace
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from opentelemetry.trace import TracerProvider
 
 logger = logging.getLogger(__name__)
@@ -38,7 +41,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 MAX_OPEN = 10_000
 MAX_SPANS = 1_000
 UNFINISHED = "unfinished"
-_PRIMITIVE = frozenset({str, bool, int, type(None)})
+_PRIMITIVE = frozenset({str, bool, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +101,9 @@ class TracePipeline:
         self._max_open = max_open
         self._live = LiveTraces(otel, tracer_provider)
         # Unlike a dict's, the oldest can be taken from it while other threads put some in.
-        self._open: OrderedDict[PromptTrace, None] = OrderedDict()
-        self._counting = threading.Lock()
-        self._leaked = self._left_out = self._failures = 0
+        self._open: OrderedDict[PromptTrace, Place] = OrderedDict()
+        self.after_fork()
+        watch(self)
 
     def start_trace(
         self,
@@ -110,7 +113,7 @@ class TracePipeline:
         template_version: str = "",
         *,
         headers: object = None,
-        trace_id: str | None = None,
+        trace_id: str | UUID | None = None,
     ) -> PromptTrace:
         """Start a trace, and put it in force in this thread or task; `finish_trace` ends it.
 
@@ -137,7 +140,7 @@ class TracePipeline:
         template_version: str = "",
         *,
         headers: object = None,
-        trace_id: str | None = None,
+        trace_id: str | UUID | None = None,
     ) -> TraceScope:
         """A trace as a ``with`` or ``async with`` block; an exception that leaves the block is its error."""
         return TraceScope(
@@ -204,6 +207,15 @@ class TracePipeline:
         with self._counting:
             return TraceStats(len(self._open), self._leaked, self._left_out, self._failures)
 
+    def after_fork(self) -> None:
+        """In the child: open traces and counts are the parent's, and a lock that it held would stay held."""
+        self._open.clear()
+        self._counting = threading.Lock()
+        self._leaked = self._left_out = self._failures = 0
+
+    def close(self) -> None:
+        """At the end of the process there is nothing to save: what is not finished is told nowhere."""
+
     def new_span_id(self) -> str:
         """A span's id: 16 random hex digits, fresh in every process and after every thaw."""
         return self._entropy(8).hex()
@@ -221,11 +233,11 @@ class TracePipeline:
         logger.log(logging.ERROR if first else logging.DEBUG, "%s; the request goes on", what, exc_info=True)
 
     def _started(
-        self, names: tuple[str, str, str, str], headers: object, trace_id: str | None
+        self, names: tuple[str, str, str, str], headers: object, trace_id: str | UUID | None
     ) -> PromptTrace:
         remote = None if headers is None else read_headers(headers)
         if trace_id is not None and remote is None:
-            remote = RemoteContext(trace_id_of(trace_id))
+            remote = RemoteContext(trace_id_of(str(trace_id)))
         live = self._begin_live(remote)
         if live is not None:
             where, span_id = live.where, live.root.span_id
@@ -233,10 +245,8 @@ class TracePipeline:
             where, span_id = remote or self._new_context(), self.new_span_id()
         trace = PromptTrace(None, *names, parent=where, span_id=span_id, timer=self.timer)
         trace._live = live
-        trace._before = (trace_in_force.get(), trace_now.get())
-        trace_in_force.set(TraceContext(trace.trace_id, None, trace.intent))
-        trace_now.set(trace)
-        self._open[trace] = None
+        place = self._open[trace] = Place(trace, None, open_place(), None if live is None else live.root)
+        place.enter()
         if len(self._open) > self._max_open:
             self._forget_oldest()
         return trace
@@ -255,7 +265,9 @@ class TracePipeline:
     def _forget_oldest(self) -> None:
         with self._counting:
             if len(self._open) > self._max_open:
-                self._open.popitem(last=False)
+                _, forgotten = self._open.popitem(last=False)
+                # Else each leaked trace would hold all that leaked before it in the same thread.
+                forgotten.before = None
                 self._leaked += 1
                 first = self._leaked == 1
             else:
@@ -268,12 +280,14 @@ class TracePipeline:
             return
         self._open.pop(trace, None)
         self._leave(trace)
-        record = trace.record = self._record_of(trace)
-        self._tell(self._record, record)
-        for listener in self.listeners:
-            self._tell(listener, record)
-        if trace._live is not None:
-            self._tell(trace._live.end, record)
+        try:
+            record = trace.record = self._record_of(trace)
+            self._tell(self._record, record)
+            for listener in self.listeners:
+                self._tell(listener, record)
+        finally:
+            if trace._live is not None:
+                trace._live.end(trace.record)
 
     def _tell(self, hearer: Listener, record: PromptTraced) -> None:
         try:
@@ -283,16 +297,9 @@ class TracePipeline:
 
     def _leave(self, trace: PromptTrace) -> None:
         """Put in force again what was so before the trace, where the trace still is."""
-        here = trace_in_force.get()
-        if here is None or here.trace_id != trace.trace_id:
-            return
-        before, outer = trace._before
-        if outer is not None and outer.finished:
-            before = outer = None
-        put_back(before, outer)
-        trace_now.set(outer)
-        if trace._live is not None:
-            trace._live.root.leave()
+        here = place_now.get()
+        if here is not None and here.trace is trace:
+            here.leave()
 
     def _record_of(self, trace: PromptTrace) -> PromptTraced:
         now = self.timer()
@@ -317,19 +324,19 @@ class TracePipeline:
             trace.span_id,
             trace.error or None,
             None if trace._live is None else True,
-            dict(trace.content) or None,
+            _content(trace.content),
         )
 
 
 def _timed(span: Span, start: float, now: float) -> SpanTimed:
-    metadata: dict[str, object] = span.metadata and _noted(span.metadata)
+    metadata = _noted(span.metadata) if span.metadata else {}
     duration_ms = span.duration_ms
     if span.is_open:
         duration_ms = span.lasted_ms(now)
         metadata = {**metadata, UNFINISHED: True}
     offset = span.start - start
     return SpanTimed(
-        span.name,
+        _text(span.name),
         duration_ms,
         span.success,
         span.error,
@@ -342,15 +349,28 @@ def _timed(span: Span, start: float, now: float) -> SpanTimed:
 
 def _noted(metadata: dict[str, Any]) -> dict[str, object]:
     """The metadata as it is now: what the application changes afterwards is told no more."""
-    noted = dict(metadata)
+    try:
+        noted = dict(metadata)
+    except Exception:
+        return {"metadata": UNREADABLE}
     for name, value in noted.items():
         kind = type(value)
         # A float that is not finite differs from itself less itself.
-        known = kind in _PRIMITIVE or (kind is float and value - value == 0)
+        known = (
+            kind in _PRIMITIVE
+            or (kind is int and -LARGEST <= value < LARGEST)
+            or (kind is float and value - value == 0)
+        )
         if not known or type(name) is not str:
             return cast("dict[str, object]", plain(noted))
     return noted
 
 
+def _content(content: dict[str, str]) -> dict[str, str] | None:
+    return {_text(name): _text(text) for name, text in content.items()} if content else None
+
+
 def _text(value: object) -> str:
-    return value if type(value) is str else str(value)
+    if type(value) is str:
+        return value
+    return "" if value is None else told(value)

@@ -29,6 +29,7 @@ _STATE = re.compile(
     r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]",
     re.ASCII,
 )
+_XRAY_FIELDS = ("root", "parent", "sampled")
 _DECISIONS = {"1": True, "0": False}
 
 
@@ -117,7 +118,8 @@ def read_xray(header: object) -> RemoteContext | None:
     fields: dict[str, str] = {}
     for part in header.split(";"):
         name, equals, value = part.strip(" \t").partition("=")
-        if equals and fields.setdefault(name.lower(), value) != value:
+        known = equals and (name := name.lower()) in _XRAY_FIELDS
+        if known and fields.setdefault(name, value) != value:
             return None
     root = _ROOT.fullmatch(fields.get("root", ""))
     if root is None or not int(trace_id := root[1] + root[2], 16):

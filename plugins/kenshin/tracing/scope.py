@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from kenshin.signals.content import error_text
-from kenshin.signals.context import TraceContext, trace_in_force
+from kenshin.tracing.place import Place, place_now
 from kenshin.tracing.span import Span
-from kenshin.tracing.trace import PromptTrace, put_back, trace_now
+from kenshin.tracing.trace import PromptTrace
 
 if TYPE_CHECKING:
     from kenshin.tracing.live import LiveSpan, LiveTrace
@@ -25,36 +25,41 @@ class SpanScope:
         name: what is done.
     """
 
-    __slots__ = ("_before", "_live", "_name", "_pipeline", "_span", "_trace")
+    __slots__ = ("_name", "_pipeline", "_place", "_span", "_trace")
 
     def __init__(self, pipeline: TracePipeline, trace: PromptTrace | None, name: str) -> None:
         self._pipeline = pipeline
         self._trace = trace
         self._name = name
-        self._live: LiveSpan | None = None
+        self._place: Place | None = None
 
     def __enter__(self) -> Span:
         try:
             pipeline, name = self._pipeline, self._name
-            trace = self._trace or self._current()
+            here = place_now.get()
+            trace = self._trace
+            if trace is None and here is not None:
+                trace = here.trace
             if trace is None:
                 self._span = Span(name, timer=pipeline.timer)
                 return self._span
-            here = self._before = trace_in_force.get()
-            trace_id = trace.trace_id
-            parent_id = here.span_id if here is not None and here.trace_id == trace_id else None
-            if trace._live is not None:
-                self._open_live(trace._live)
-            span_id = pipeline.new_span_id() if self._live is None else self._live.span_id
-            span = self._span = Span(name, span_id=span_id, parent_id=parent_id, timer=pipeline.timer)
+            outer = here.span if here is not None and here.trace is trace else None
+            live = None if trace._live is None else self._opened(trace._live)
+            span = self._span = Span(
+                name,
+                span_id=pipeline.new_span_id() if live is None else live.span_id,
+                parent_id=None if outer is None else outer.span_id,
+                timer=pipeline.timer,
+            )
             if trace._turn and len(trace.spans) < pipeline.max_spans:
                 trace.spans.append(span)
             else:
                 pipeline.left_out()
-            trace_in_force.set(TraceContext(trace_id, span_id, trace._intent))
+            self._place = Place(trace, span, here, live)
+            self._place.enter()
         except Exception:
             self._pipeline.failed("A span could not be opened")
-            self._trace = None
+            self._place = None
             self._span = Span(self._name)
         return self._span
 
@@ -62,12 +67,13 @@ class SpanScope:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if error is None:
+            # Whoever reads a stream may stop: that is no failure.
+            if error is None or kind is GeneratorExit:
                 self._span.close()
             else:
                 self._span.close(False, error_text(error))
-            if self._trace is not None:
-                self._leave(self._trace, kind)
+            if self._place is not None:
+                self._left(self._place, kind)
         except Exception:
             self._pipeline.failed("A span could not be closed")
 
@@ -79,30 +85,19 @@ class SpanScope:
     ) -> None:
         self.__exit__(kind, error, traceback)
 
-    def _open_live(self, live: LiveTrace) -> None:
+    def _opened(self, live: LiveTrace) -> LiveSpan | None:
         try:
-            self._live = live.open(self._name)
+            return live.open(self._name)
         except Exception:
             self._pipeline.failed("A live span could not be opened")
+            return None
 
-    def _current(self) -> PromptTrace | None:
-        trace = self._trace = trace_now.get()
-        return trace
-
-    def _leave(self, trace: PromptTrace, kind: type[BaseException] | None) -> None:
-        span, before, live = self._span, self._before, self._live
-        here = trace_in_force.get()
+    def _left(self, place: Place, kind: type[BaseException] | None) -> None:
         # In another context than it was entered in, e.g. that of a generator's consumer, there is nothing to put back.
-        ours = here is not None and here.span_id == span.span_id and here.trace_id == trace.trace_id
-        if ours:
-            if before is None or before.trace_id == trace.trace_id:
-                put_back(before, trace)
-            else:
-                put_back(before, trace_now.get())
-        if live is not None:
-            if ours:
-                live.leave()
-            live.end(span, None if kind is None else kind.__name__)
+        if place_now.get() is place:
+            place.leave()
+        if place.live is not None:
+            place.live.end(self._span, None if kind is None else kind.__name__)
 
 
 class TraceScope:
@@ -126,7 +121,7 @@ class TraceScope:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is not None and not self._trace.error:
+        if error is not None and kind is not GeneratorExit and not self._trace.error:
             self._trace.error = error_text(error)
         self._pipeline.end_trace(self._trace)
 

@@ -10,21 +10,22 @@ from kenshin.signals.content import ERROR_LIMIT, cut
 
 
 class Span:
-    """One step.
+    """One step. The first seven arguments are the proof of concept's, in its order.
 
     Args:
         name: what is done, e.g. ``prompt_assembly``.
         start: by `timer`; by default now.
-        span_id: 16 hex digits; None for a span that belongs to no trace.
-        parent_id: the span within which it happens; None: directly in the trace.
-        timer: answers seconds, and never goes back.
-
-    Attributes:
         end: by the same timer; 0 while the span is open.
         duration_ms: 0 while it is open.
         success: whether it ended without an exception.
         error: what went wrong: type and message, redacted and cut to 200 characters.
         metadata: what the application notes; it goes out with the trace as it is.
+        span_id: 16 hex digits; None for a span that belongs to no trace.
+        parent_id: the span within which it happens; None: directly in the trace.
+        timer: answers seconds, and never goes back.
+
+    Attributes:
+        is_open: until it is closed.
     """
 
     __slots__ = (
@@ -45,6 +46,11 @@ class Span:
         self,
         name: str,
         start: float | None = None,
+        end: float = 0.0,
+        duration_ms: float = 0.0,
+        success: bool = True,
+        error: str = "",
+        metadata: dict[str, Any] | None = None,
         *,
         span_id: str | None = None,
         parent_id: str | None = None,
@@ -53,12 +59,12 @@ class Span:
         self.name = name
         self.span_id = span_id
         self.parent_id = parent_id
-        self.metadata: dict[str, Any] = {}
-        self.success = True
-        self.error = ""
-        self.end = 0.0
-        self.duration_ms = 0.0
-        self.is_open = True
+        self.metadata: dict[str, Any] = {} if metadata is None else metadata
+        self.success = success
+        self.error = error
+        self.end = end
+        self.duration_ms = duration_ms
+        self.is_open = not end
         self._timer = timer
         self.start = timer() if start is None else start
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextvars import ContextVar
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from kenshin.signals.context import TraceContext, trace_in_force
+from kenshin.signals.context import trace_in_force
 from kenshin.signals.genai import trace_id_of
 from kenshin.signals.traces import PromptTraced
+from kenshin.tracing.place import place_now
 from kenshin.tracing.propagation import RemoteContext
 from kenshin.tracing.span import Span
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from kenshin.tracing.live import LiveTrace
 
 
@@ -46,7 +48,6 @@ class PromptTrace:
 
     __slots__ = (
         "__weakref__",
-        "_before",
         "_intent",
         "_live",
         "_schema_valid",
@@ -73,7 +74,7 @@ class PromptTrace:
 
     def __init__(
         self,
-        trace_id: str | None = None,
+        trace_id: str | UUID | None = None,
         session_id: str = "",
         intent: str = "",
         template_name: str = "",
@@ -95,7 +96,7 @@ class PromptTrace:
             self.parent_id, self.sampled = parent.span_id, parent.sampled
             self.tracestate = parent.tracestate
         else:
-            self.trace_id = os.urandom(16).hex() if trace_id is None else trace_id_of(trace_id)
+            self.trace_id = os.urandom(16).hex() if trace_id is None else trace_id_of(str(trace_id))
         self.span_id = span_id or os.urandom(8).hex()
         self.session_id = session_id
         self._intent = intent
@@ -113,7 +114,6 @@ class PromptTrace:
         self.record: PromptTraced | None = None
         self.start = timer()
         self._turn = [True]
-        self._before: tuple[TraceContext | None, PromptTrace | None] = (None, None)
         self._live: LiveTrace | None = None
 
     @property
@@ -124,9 +124,9 @@ class PromptTrace:
     @intent.setter
     def intent(self, intent: str) -> None:
         self._intent = intent
-        here = trace_in_force.get()
-        if here is not None and here.trace_id == self.trace_id:
-            trace_in_force.set(TraceContext(here.trace_id, here.span_id, intent))
+        here = place_now.get()
+        if here is not None and here.trace is self:
+            trace_in_force.set(here.current())
 
     @property
     def schema_valid(self) -> bool:
@@ -158,9 +158,10 @@ class PromptTrace:
 
     def headers(self) -> dict[str, str]:
         """The headers of an outgoing call: W3C's and X-Ray's, with the innermost open span as the parent."""
-        here = trace_in_force.get()
-        inner = here.span_id if here is not None and here.trace_id == self.trace_id else None
-        return RemoteContext(self.trace_id, inner or self.span_id, self.sampled, self.tracestate).headers()
+        here = place_now.get()
+        span = here.span if here is not None and here.trace is self else None
+        inner = self.span_id if span is None or span.span_id is None else span.span_id
+        return RemoteContext(self.trace_id, inner, self.sampled, self.tracestate).headers()
 
     def claim(self) -> bool:
         """Whether the caller is the first to finish the trace; of several threads one is."""
@@ -173,28 +174,7 @@ class PromptTrace:
         return f"PromptTrace({self.trace_id!r}, intent={self._intent!r}, {len(self.spans)} spans)"
 
 
-trace_now: ContextVar[PromptTrace | None] = ContextVar("kenshin_prompt_trace", default=None)
-"""The trace that the request is in, for code that it was not handed to."""
-
-
 def current_trace() -> PromptTrace | None:
     """The trace that this thread's or task's request is in; None where there is none, or it is finished."""
-    trace = trace_now.get()
-    return None if trace is None or trace.finished else trace
-
-
-def put_back(before: TraceContext | None, trace: PromptTrace | None) -> None:
-    """Put in force what was so before, with the intent that its trace has by now.
-
-    Args:
-        before: what was in force.
-        trace: the one that it may be of.
-    """
-    if (
-        before is not None
-        and trace is not None
-        and before.trace_id == trace.trace_id
-        and before.intent != trace._intent
-    ):
-        before = TraceContext(before.trace_id, before.span_id, trace._intent)
-    trace_in_force.set(before)
+    here = place_now.get()
+    return None if here is None or here.trace.finished else here.trace

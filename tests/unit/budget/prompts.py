@@ -96,13 +96,19 @@ def prompts(draw: st.DrawFn) -> Prompt:
     for number in range(draw(st.integers(0, 9))):
         history += draw(exchanges(api, ids="t" if same else f"t{number}-"))
     user_message: Any = draw(contents(api))
-    ending = draw(st.integers(0, 3)) if history else 0
+    if history and draw(st.integers(0, 5)) == 0:
+        history.insert(0, {"role": "assistant", "content": "Welcome."})
+    if history and draw(st.integers(0, 5)) == 0:  # the user says more before the answer comes
+        history.insert(1, {"role": history[0]["role"], "content": draw(contents(api))})
+    ending = draw(st.integers(0, 4)) if history else 0
     if ending == 1:  # a tool was asked for, and the turn to be answered brings its result
         history[-1] = {"role": "assistant", "content": [use_block(api, "last", "x")]}
         user_message = [result_block(api, "last", draw(SAID))]
     elif ending == 2:  # the history ends with the turn to be answered
         history.append({"role": "user", "content": user_message})
         user_message = ""
+    elif ending == 3:  # a turn that nobody answered
+        history.append({"role": "user", "content": draw(contents(api))})
     return {
         "system_prompt": draw(contents(api) | st.just("")),
         "conversation_history": tuple(history) if draw(st.integers(0, 5)) == 0 else history,

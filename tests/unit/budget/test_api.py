@@ -210,7 +210,7 @@ def test_a_person_reads_one_line_where_the_prompt_is_too_large(
     kenshin.check_budget()
     assert caplog.messages == []
     result = kenshin.check_budget(**WARNED)
-    assert caplog.messages == [f"Prompt for claude-3-5-sonnet: {result.recommendation}"]
+    assert caplog.messages == [f"Prompt for 'claude-3-5-sonnet': {result.recommendation}"]
     assert caplog.records[0].levelno == logging.WARNING
 
 
@@ -221,8 +221,8 @@ def test_an_unknown_model_is_named_once(
     for model in ("acme.roadrunner-v1:0", "acme.roadrunner-v1:0", "acme.coyote-v1:0"):
         assert kenshin.check_budget(model_id=model).known_model is False
     assert [message.partition(":")[0] for message in caplog.messages] == [
-        "The registry does not know the model acme.roadrunner",
-        "The registry does not know the model acme.coyote",
+        "The registry does not know the model 'acme.roadrunner'",
+        "The registry does not know the model 'acme.coyote'",
     ]
 
 

@@ -82,7 +82,11 @@ def test_any_text_has_an_estimate_and_a_bound_above_it(text: str, family: Any) -
     assert 0 <= estimate <= estimate.upper
 
 
-@pytest.mark.parametrize("text", ["\ud800" * 50, "\x00" * 50, "a\ud83dあ\udc00", "😀" * 40])
+@pytest.mark.parametrize(
+    "text",
+    ["\ud800" * 50, "\x00" * 50, "a\ud83dあ\udc00", "😀" * 40],
+    ids=["surrogates", "nuls", "halves", "emoji"],
+)
 def test_broken_text_is_counted(text: str) -> None:
     assert estimate_text(text, "claude-3") > 0
 

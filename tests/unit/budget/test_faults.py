@@ -122,7 +122,9 @@ def test_ten_megabytes_are_measured(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["\ud800", "\0", "x" * (1 << 20), "模型", "a/b", "..", "arn:aws:bedrock:::x/"]
+    "name",
+    ["\ud800", "\0", "x" * (1 << 20), "模型", "a/b", "..", "arn:aws:bedrock:::x/"],
+    ids=["surrogate", "nul", "long", "kanji", "slash", "dots", "arn"],
 )
 def test_odd_model_names_are_recorded_as_cloudwatch_takes_them(tmp_path: Path, name: str) -> None:
     with kenshin_of(tmp_path, f"emf://{tmp_path}/signals", KENSHIN_SIGNALS_MODE="sync") as our:

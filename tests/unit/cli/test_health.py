@@ -24,7 +24,9 @@ def test_only_in_a_region(kenshin, runtime):
     said = kenshin("health", "breakers", "open", HAIKU, "--region", "ap-northeast-1")
     assert f"{HAIKU}@ap-northeast-1 is held open" in said.err
     runtime.breakers.refresh()
-    assert runtime.breakers.of(HAIKU, "ap-northeast-1").overridden == "open"
+    held = runtime.breakers.of(HAIKU, "ap-northeast-1")
+    assert held.overridden == "open"
+    assert "breakers show says where" in held.refusal().mend
     assert runtime.breakers.of(HAIKU, "us-east-1").overridden is None
     assert "was not held" in kenshin("health", "breakers", "clear", HAIKU).err
     assert (

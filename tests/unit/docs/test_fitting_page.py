@@ -6,7 +6,7 @@ import doctest
 import re
 from pathlib import Path
 
-from kenshin.budget.fitpolicy import CUTS, STEPS, FitPolicy
+from kenshin.budget.fitting.policy import CUTS, STEPS, FitPolicy
 from kenshin.current import use
 from kenshin.runtime import Runtime
 from kenshin.settings import Settings
@@ -32,4 +32,4 @@ def test_steps_and_cuts_are_the_ones_in_force():
         (cut.what, str(cut.keep)) for cut in CUTS
     ]
     policy = FitPolicy()
-    assert (policy.keep_passages, policy.keep_results, policy.keep_exchanges, policy.near) == (3, 3, 4, 0.9)
+    assert (policy.keep_passages, policy.keep_results, policy.keep_exchanges, policy.near) == (3, 3, 4, 1.0)

@@ -101,7 +101,7 @@ def test_no_request_asks_the_registry(cache):
         definitions.assign_group("exp", "s")
         definitions.get_prompt_version("exp", "s")
         definitions.assignment("exp", "s")
-    eventually(lambda: definitions.refreshes >= 3)
+    eventually(lambda: definitions.refresher.refreshes >= 3)
     assert set(store.asked_by) == {"kenshin-definitions"}
 
 
@@ -183,7 +183,7 @@ def test_an_unreachable_registry_leaves_what_was_known_and_is_told_once(cache, c
     assert definitions.prime(10)
     with caplog.at_level(logging.WARNING, "kenshin.experiments.definitions"):
         store.reachable = False
-        eventually(lambda: definitions.failures >= 3)
+        eventually(lambda: definitions.refresher.failures >= 3)
         assert definitions.assign_group("exp", "s") == "B"
         assert [record.getMessage() for record in caplog.records if "cannot be read" in record.getMessage()]
         assert len(caplog.records) == 1
@@ -199,7 +199,7 @@ def test_a_registry_out_of_reach_from_the_start_gives_control_and_then_the_arm(c
     store.reachable = False
     definitions = cache(store)
     assert not definitions.prime(0.05)
-    eventually(lambda: definitions.failures >= 2)
+    eventually(lambda: definitions.refresher.failures >= 2)
     assert definitions.assign_group("exp", "s") == "A"
     assert definitions.assign_group("exp", "s", "C") == "C"
     assert not definitions.assignment("exp", "s").exposed
@@ -261,7 +261,7 @@ def test_threads_start_one_refresher_and_agree(cache):
             problems.append(error)
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
-    with definitions._lock:  # so that all of them find no refresher, and wait here to start one
+    with definitions.refresher._starting:  # so that all of them find no refresher, and wait here to start one
         for thread in threads:
             thread.start()
         ready.wait(10)
@@ -279,7 +279,7 @@ def test_closing_stops_the_thread_and_keeps_what_is_known(cache):
     store = WatchedExperiments(RUNNING)
     definitions = cache(store)
     assert definitions.prime(10)
-    thread = definitions._thread
+    thread = definitions.refresher._thread
     definitions.close()
     assert not thread.is_alive()
     asked = len(store.asked_by)
@@ -291,17 +291,11 @@ def test_closing_stops_the_thread_and_keeps_what_is_known(cache):
 def test_a_cache_that_nobody_holds_ends_its_thread():
     definitions = Definitions(lambda: WatchedExperiments(RUNNING), interval_s=0.01)
     assert definitions.prime(10)
-    thread = definitions._thread
+    thread = definitions.refresher._thread
     del definitions
     gc.collect()
     thread.join(10)
     assert not thread.is_alive()
-
-
-def test_pauses_are_spread(cache):
-    definitions = cache(WatchedExperiments(), interval_s=5.0)
-    pauses = [definitions._pause_s() for _ in range(200)]
-    assert 4.0 <= min(pauses) < 4.4 < 5.6 < max(pauses) <= 6.0
 
 
 def test_a_closed_runtime_starts_anew(open_runtime, tmp_path):

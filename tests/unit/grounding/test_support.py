@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kenshin.grounding.claims import LONGEST_ANSWER
+from kenshin.grounding.claims import LONGEST_ANSWER, LONGEST_CONTEXT, MOST_NAMES, normalised
 from kenshin.grounding.support import ground
 
 
@@ -146,3 +146,24 @@ def test_a_number_that_is_cut_in_two_is_no_claim():
     assert len(text) > LONGEST_ANSWER
     assert ground(text, text).unsupported == ()
     assert ground(f"{'あ' * (LONGEST_ANSWER - 3)}1234567円", "1234567円").unsupported == ()
+
+
+def test_what_is_about_a_number_is_supported_from_both_sides():
+    context = " ".join(str(number) for number in range(1000, 100_000, 1000))
+    assert ground("about 1050 yen", "1000 yen").unsupported == ()
+    assert ground("about 950 yen", "1000 yen").unsupported == ()
+    assert ground("about 1051 yen", "1000 yen").unsupported != ()
+    assert ground("about 949 yen", "1000 yen").unsupported != ()
+    assert ground("about 50,400 pages", context).unsupported == ()
+    assert ground("about 500 pages", context).unsupported != ()
+
+
+def test_so_many_names_of_an_answer_are_looked_up():
+    answer = "".join(f"『題名{number}あ』" for number in range(1000))
+    names = [claim for claim in ground(answer, "", names=True).claims if claim.kind == "title"]
+    assert len(names) == MOST_NAMES
+
+
+def test_a_text_that_normalisation_swells_is_cut_after_it():
+    assert len(normalised("\ufdfa" * LONGEST_CONTEXT)) == LONGEST_CONTEXT
+    assert ground("\ufdfa" * LONGEST_ANSWER + " 17", "").claims == ()

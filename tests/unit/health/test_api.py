@@ -108,6 +108,8 @@ def test_everything_can_be_given(runtime):
     assert runtime.breakers.known() == []
     with pytest.raises(InvalidPolicy, match="deadline"):
         BedrockClientWrapper(FakeClient(), deadline=0)
+    with pytest.raises(InvalidPolicy, match=r"1000.: is no quota"):
+        BedrockClientWrapper(FakeClient(), quotas={HAIKU: 1000})
 
 
 def test_the_runtimes_listeners_hear_of_calls(runtime, monkeypatch):
@@ -245,3 +247,27 @@ def test_a_forked_worker_records_its_own_calls_and_no_others(tmp_path):
     ]
     told = [(line["model_id"], line["status"]) for line in lines if line.get("log_type") == "bedrock_health"]
     assert sorted(told) == [(SONNET, "success")] * 5 + [(HAIKU, "error")]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_worker_counts_its_own_calls_against_the_quota(tmp_path):
+    settings = Settings.from_env({"KENSHIN_HOME": str(tmp_path), "KENSHIN_SIGNALS": "memory:"})
+    kept = []
+    wrapper = BedrockClientWrapper(
+        FakeClient([conversed()]), quotas={HAIKU: QuotaPolicy(10)}, record=kept.append
+    )
+    with use(Runtime(settings)) as parent:
+        wrapper.converse(modelId=HAIKU, messages=HELLO)
+        child = os.fork()
+        if not child:
+            done = 1
+            try:
+                with use(Runtime(settings)):
+                    wrapper.converse(modelId=HAIKU, messages=HELLO)
+                done = int([each.request_headroom_pct for each in kept] != [90.0, 90.0])
+            finally:
+                os._exit(done)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        wrapper.converse(modelId=HAIKU, messages=HELLO)
+        parent.close()
+    assert [each.request_headroom_pct for each in kept] == [90.0, 80.0]

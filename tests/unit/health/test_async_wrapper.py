@@ -180,6 +180,28 @@ def test_a_task_that_is_cancelled_counts_against_nobody(ward, operation):
     assert ward.breakers.of(HAIKU).counts == {"ignored": 1}
 
 
+def test_a_task_that_dies_with_its_loop_is_cancelled_without_noise(ward, monkeypatch):
+    class Never:
+        async def converse(self, **arguments):
+            await asyncio.get_running_loop().create_future()
+
+    async def go():
+        task = asyncio.create_task(AsyncClientWrapper(Never(), ward.around).converse(modelId=HAIKU))
+        await asyncio.sleep(0)
+        return [task]
+
+    noise = []
+    monkeypatch.setattr("sys.unraisablehook", noise.append)
+    loop = asyncio.new_event_loop()
+    tasks = loop.run_until_complete(go())
+    loop.close()
+    tasks.clear()
+    gc.collect()
+    assert noise == []
+    assert ward.record.cancelled
+    assert ward.breakers.of(HAIKU).counts == {"ignored": 1}
+
+
 def test_the_deadline_holds_between_events(ward, wrapped):
     async def go():
         answer = await wrapped(streaming(), deadline=1.0).converse_stream(modelId=HAIKU)

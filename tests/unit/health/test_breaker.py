@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from random import Random
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from kenshin.errors import CircuitOpen
 from kenshin.health.breaker import TRANSITIONS, CircuitBreaker
 from kenshin.health.policy import BreakerPolicy
+from kenshin.health.window import window_of
 
 POLICY = BreakerPolicy(
     window_size=10,
@@ -194,6 +196,23 @@ def test_an_abandoned_permit_gives_its_place_back(breaker, clock):
     assert breaker.counts["ignored"] == 1
 
 
+@pytest.mark.parametrize(("outcome", "state"), [("success", "closed"), ("fault", "open")])
+def test_an_abandoned_permit_may_have_a_verdict(breaker, clock, changes, outcome, state):
+    half_opened(breaker, clock)
+    for _ in range(3):
+        if (permit := breaker.acquire()) is not None:
+            permit.abandon(outcome, 0.1)
+    counts = breaker.counts
+    assert (breaker.state, changes[-1].after) == (state, state)
+    assert counts[outcome] >= 2
+
+
+def test_abandoned_permits_are_taken_back_while_it_is_closed(breaker):
+    for _ in range(100):
+        breaker.admit().abandon()
+        assert len(breaker._abandoned) <= 1
+
+
 def test_the_open_time_is_drawn(clock):
     policy = BreakerPolicy(minimum_calls=1, open_s=10, jitter=0.3)
 
@@ -271,3 +290,30 @@ def test_a_forked_child_knows_the_state_and_not_the_calls(breaker, clock):
             os._exit(0 if free and breaker.counts["late"] == 1 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert breaker.acquire() is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_fork_while_another_thread_changes_it_leaves_a_breaker_that_works(breaker, monkeypatch):
+    changing, go_on = threading.Event(), threading.Event()
+
+    def slowly(policy):
+        changing.set()
+        go_on.wait(10)
+        return window_of(policy)
+
+    breaker.override("open")
+    monkeypatch.setattr("kenshin.health.breaker.window_of", slowly)
+    thread = threading.Thread(target=breaker.override, args=(None,))
+    thread.start()
+    assert changing.wait(10)
+    child = os.fork()
+    if not child:
+        done = 1
+        try:
+            breaker.admit().end("success")
+            done = int(breaker.state != "closed")
+        finally:
+            os._exit(done)
+    go_on.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -115,12 +115,13 @@ class BreakerMachine(RuleBasedStateMachine):
         self.ended[outcome] += 1
 
     @precondition(lambda self: self.calls)
-    @rule(data=st.data())
-    def abandon(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), outcome=st.sampled_from(["success", "ignored"]), slow=st.booleans())
+    def abandon(self, data: st.DataObject, outcome: str, slow: bool) -> None:
         permit, era = self.calls.pop(data.draw(st.integers(0, len(self.calls) - 1)))
-        permit.abandon()
-        self.model.ended(era, "ignored", False, self.now)
-        self.ended["ignored"] += 1
+        permit.abandon(outcome, 6.0 if slow else 0.1)
+        assert self.breaker.counts[outcome] == self.ended[outcome] + 1, "taken back where somebody looks"
+        self.model.ended(era, outcome, slow, self.now)
+        self.ended[outcome] += 1
 
     @rule(seconds=st.sampled_from([0.5, 4.0, 10.0, 100.0]))
     def pass_time(self, seconds: float) -> None:

@@ -130,7 +130,7 @@ def test_without_documents_there_is_no_thread():
 def test_the_thread_ends_with_its_owner(documents):
     breakers = Breakers(documents=lambda: documents, interval_s=0.01)
     breakers.of(HAIKU)
-    thread = breakers._thread
+    thread = breakers._refresher._thread
     del breakers
     gc.collect()
     thread.join(10)
@@ -145,7 +145,7 @@ def test_a_forked_child_reads_for_itself(breakers, documents):
         done = 1
         try:
             set_override(documents, BreakerOverride(HAIKU, "open"))
-            breakers.of(SONNET, "tokyo")
+            breakers.of(HAIKU, "tokyo")
             until(lambda: haiku.overridden == "open")
             done = 0
         finally:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 
@@ -7,10 +8,11 @@ import pytest
 from model_calls import AT, CONVERSED, HAIKU, HELLO, ServiceError, Ward
 
 from kenshin.errors import DeadlineExceeded
-from kenshin.health.answer import of_converse
+from kenshin.health.answer import Answer, of_converse
 from kenshin.health.call import Call
 from kenshin.health.failure import failure_of
 from kenshin.health.quota import QuotaPolicy, Quotas
+from kenshin.health.reading import ConverseReading
 from kenshin.health.surroundings import CallOptions
 from kenshin.signals.context import PromptMeasured, TraceContext, trace_in_force
 
@@ -181,6 +183,46 @@ class TestDeadline:
         assert counts == {outcome: 1}
         assert (ward.record.status, ward.record.error_code) == ("timeout", "DeadlineExceeded")
 
+    def test_a_try_that_failed_is_forgotten_once_another_begins(self, ward):
+        call = begun(ward, options={"deadline": 2.0}, ends_by=ward.clock() + 2)
+        call.try_begins()
+        call.try_failed(failure_of(ServiceError("InternalServerException", 500)))
+        call.try_begins()
+        ward.clock.pass_(2)
+        with pytest.raises(DeadlineExceeded) as late:
+            call.check_time()
+        call.failed(late.value)
+        assert call.breaker.counts == {"ignored": 1}
+
+    def test_a_stream_whose_first_token_came_soon_is_not_slow(self, ward):
+        call = begun(ward, options={"deadline": 40.0}, ends_by=ward.clock() + 40)
+        call.reading = ConverseReading(Answer(), wants_text=False)
+        call.see({"contentBlockDelta": {"delta": {"text": "Good"}}})
+        ward.clock.pass_(40)
+        with pytest.raises(DeadlineExceeded) as late:
+            call.check_time()
+        call.failed(late.value)
+        assert call.breaker.counts == {"ignored": 1}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "how", "outcome"),
+    [
+        (29, lambda call: call.failed(asyncio.CancelledError()), "ignored"),
+        (30, lambda call: call.failed(asyncio.CancelledError()), "fault"),
+        (30, lambda call: call.stream_closed(), "ignored"),
+        (30, lambda call: call.abandon(), "ignored"),
+    ],
+)
+def test_who_gives_up_waiting_for_a_model_that_hangs_has_seen_a_fault(ward, seconds, how, outcome):
+    call = begun(ward)
+    ward.clock.pass_(seconds)
+    how(call)
+    counts = call.breaker.counts
+    counts.pop("slow", None)
+    assert counts == {outcome: 1}
+    assert (ward.record.cancelled, ward.record.errors) == (True, None)
+
 
 def test_of_several_threads_one_ends_it(ward):
     ward.breakers.of(HAIKU, "ap-northeast-1").override("closed")
@@ -211,3 +253,26 @@ def test_an_abandoned_call_takes_no_lock_and_tells_no_listener(ward, caplog):
         call.abandon()
     assert (ward.record.cancelled, heard) == (True, [])
     assert call.breaker.counts == {"ignored": 1}
+
+
+def test_nor_does_an_abandoned_call_wait_for_the_quota(ward):
+    quotas = Quotas({HAIKU: QuotaPolicy(4, 1000)}, clock=ward.clock)
+    ward.more = {"quotas": quotas}
+    call = begun(ward)
+    [meter] = quotas._meters.values()
+    with meter._lock:
+        thread = threading.Thread(target=call.abandon, daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+    assert (ward.record.cancelled, ward.record.request_headroom_pct) == (True, None)
+
+
+def test_a_coroutine_that_python_collects_abandons_its_call(ward):
+    call = begun(ward)
+    with call.breaker._lock:
+        thread = threading.Thread(target=call.failed, args=(GeneratorExit(),), daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+    assert ward.record.cancelled

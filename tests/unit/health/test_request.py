@@ -74,7 +74,7 @@ def test_with_all_of_them_open_it_fails_at_once_and_says_so(ward):
         request(ward, fallbacks=[HAIKU]).first()
     record = ward.record
     assert (record.model_id, record.status, record.error_code) == (SONNET, "error", "CircuitOpen")
-    assert record.circuit_state == "open"
+    assert (record.circuit_state, record.sent_latency_ms) == ("open", None)
 
 
 def test_the_error_is_the_callers_where_the_rest_is_open(ward):

@@ -226,6 +226,19 @@ class TestStream:
         assert ward.record.cancelled
         assert ward.breakers.of(SONNET).counts == {"ignored": 1}
 
+    def test_who_drops_it_after_the_end_has_not(self, ward):
+        for _ in range(4):
+            for _ in range(4):
+                for event in self.opened(ward, streaming())["stream"]:
+                    if "messageStop" in event:
+                        break
+                gc.collect()
+            with pytest.raises(ConnectionResetError):
+                self.opened(ward, ConnectionResetError())
+        assert [each.cancelled for each in ward.records] == [False] * 20
+        assert ward.breakers.of(SONNET).counts == {"success": 16, "fault": 4}
+        assert ward.breakers.of(SONNET).state == "closed", "a fifth of them failed"
+
     def test_who_goes_on_after_a_break_gets_the_rest(self, ward):
         stream = self.opened(ward, streaming())["stream"]
         seen = []

@@ -46,6 +46,13 @@ def test_a_call_counts_once_and_once_under_its_status(call_record, status, count
     assert outcomes & set(found) == counted
 
 
+def test_a_call_that_was_never_sent_counts_and_has_no_latency(call_record):
+    found = points(call_record(status="error", error_code="CircuitOpen", latency_ms=0.02))
+    assert (found["InvocationCount"], found["ErrorCount"]) == (1, 1)
+    assert "InvocationLatency" not in found
+    assert points(call_record(status="error", error_code="X", latency_ms=0.02))["InvocationLatency"] == 0.02
+
+
 def test_retries_are_told_only_where_there_were_any(call_record):
     assert "RetryCount" not in points(call_record())
     assert points(call_record(retry_count=2))["RetryCount"] == 2

@@ -45,6 +45,11 @@ def test_captured_content_is_told_as_messages(call_record):
     assert "gen_ai.output.messages" in draft.attributes
 
 
+def test_a_call_that_was_never_sent_has_no_duration(call_record):
+    refused = call_record(status="error", error_code="CircuitOpen", input_tokens=0, output_tokens=0)
+    assert list(measurements_of(refused)) == []
+
+
 def test_other_records_have_no_spans_and_no_measurements(drift_record, budget_record):
     for record in (drift_record(), budget_record()):
         assert spans_of(record) == []
@@ -72,3 +77,16 @@ def test_what_the_conventions_have_a_name_for_goes_by_it_too(trace_record):
 
 def test_a_live_trace_has_no_spans_to_export(trace_record):
     assert spans_of(trace_record(live=True)) == []
+
+
+def test_a_call_directly_in_a_trace_hangs_under_the_traces_own_span(trace_record, call_record):
+    (root, *_) = spans_of(trace_record(span_id="b7ad6b7169203331"))
+    (call,) = spans_of(call_record(trace_id=TRACE, span_id="b7ad6b7169203331"))
+    assert (call.trace_id, call.parent_id) == (root.trace_id, root.span_id)
+
+
+def test_a_lone_surrogate_costs_no_export(trace_record):
+    (span,) = trace_record().spans[:1]
+    failed = replace(span, name="\ud800a", success=False, error="E: \udfff")
+    root, draft = spans_of(trace_record(spans=(failed,)))
+    assert (draft.name, draft.error, root.error) == ("?a", "E: ?", "E: ?")

@@ -15,6 +15,11 @@ class Unreadable:
         raise RuntimeError
 
 
+class UnreadableMapping(dict):
+    def items(self):
+        raise RuntimeError
+
+
 @pytest.mark.parametrize(
     ("value", "told"),
     [
@@ -28,6 +33,10 @@ class Unreadable:
         (datetime(2026, 11, 5, tzinfo=UTC), "2026-11-05 00:00:00+00:00"),
         (b"x", "b'x'"),
         ([Unreadable()], [UNREADABLE]),
+        (2**63 - 1, 2**63 - 1),
+        (2**63, "9223372036854775808"),
+        ([10**5000], [UNREADABLE]),
+        ([UnreadableMapping(x=1)], [UNREADABLE]),
     ],
 )
 def test_a_value_in_jsons_words(value, told):

@@ -9,7 +9,7 @@ import pytest
 from kenshin.signals.context import trace_in_force
 from kenshin.signals.traces import PromptTraced
 from kenshin.tracing.pipeline import TracePipeline
-from kenshin.tracing.trace import trace_now
+from kenshin.tracing.place import place_now
 
 AT = datetime(2026, 11, 5, 18, 0, tzinfo=UTC)
 
@@ -44,7 +44,7 @@ class Kept:
 def _nothing_in_force() -> Iterator[None]:
     yield
     trace_in_force.set(None)
-    trace_now.set(None)
+    place_now.set(None)
 
 
 @pytest.fixture

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
+import weakref
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 from kenshin.signals.context import trace_in_force
 from kenshin.signals.traces import PromptTraced
 from kenshin.tracing.pipeline import TracePipeline
+from kenshin.tracing.trace import current_trace
 
 from .conftest import AT
 
@@ -39,7 +42,7 @@ def test_a_thousand_concurrent_traces_have_every_span_under_its_own_parent(real)
                 await asyncio.sleep(0)
             async with pipeline.span(trace, "gather"):
                 await asyncio.gather(*(branch(trace, each) for each in range(3)))
-            assert trace_in_force.get().span_id is None
+            assert trace_in_force.get().span_id == trace.span_id
 
     async def everything() -> None:
         await asyncio.gather(*(request(number) for number in range(1000)))
@@ -122,7 +125,7 @@ def test_a_stream_that_is_read_in_other_contexts(real):
         seen = [await asyncio.create_task(anext(chunks)) for _ in range(3)]
         assert await asyncio.create_task(anext(chunks, None)) is None
         assert seen == [0, 1, 2]
-        assert trace_in_force.get().span_id is None
+        assert trace_in_force.get().span_id == trace.span_id
         pipeline.finish_trace(trace)
         assert trace_in_force.get() is None
 
@@ -130,6 +133,71 @@ def test_a_stream_that_is_read_in_other_contexts(real):
     (span,) = records[0].spans
     assert span.success
     assert pipeline.stats().failures == 0
+
+
+def test_a_generator_that_ends_within_its_consumers_span_leaves_nothing_in_force(real):
+    pipeline, records = real()
+
+    def stream(trace: object) -> Iterator[int]:
+        with pipeline.span(trace, "stream"):
+            yield 1
+
+    with pipeline.trace("s") as trace:
+        chunks = stream(trace)
+        next(chunks)
+        with pipeline.span(trace, "render"):
+            chunks.close()
+        assert trace_in_force.get().span_id == trace.span_id
+        with pipeline.span(trace, "after"):
+            pass
+    assert parents(records[0])["after"] is None
+    assert trace_in_force.get() is None
+
+
+def test_a_span_in_a_thread_without_the_context_is_found_by_code_within_it(real):
+    pipeline, records = real()
+
+    def work(trace: object) -> None:
+        with pipeline.span(trace, "work"), pipeline.span(None, "inner"):
+            assert current_trace() is trace
+
+    with ThreadPoolExecutor(1) as pool, pipeline.trace("s") as trace:
+        pool.submit(work, trace).result()
+        assert pool.submit(current_trace).result() is None
+    assert parents(records[0]) == {"work": None, "inner": "work"}
+
+
+def test_a_trace_that_is_gone_on_with_under_the_same_id_is_another(real):
+    pipeline, records = real()
+    with pipeline.trace("s", "outer") as outer, pipeline.span(outer, "call"):
+        with pipeline.trace("s", "inner", headers=outer.headers()) as inner, pipeline.span(inner, "a"):
+            outer.intent = "found out"
+            assert trace_in_force.get().intent == "inner"
+        assert trace_in_force.get().intent == "found out"
+    told_inner, told_outer = records
+    assert told_inner.trace_id == told_outer.trace_id
+    assert parents(told_inner) == {"a": None}
+    assert told_inner.parent_id == told_outer.spans[0].span_id
+
+
+def test_traces_that_are_finished_elsewhere_hold_each_other_in_no_thread(real):
+    pipeline, _ = real()
+    first = weakref.ref(pipeline.start_trace("s"))
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: pipeline.finish_trace(first())).result()
+        for _ in range(3):
+            pool.submit(pipeline.finish_trace, pipeline.start_trace("s")).result()
+    gc.collect()
+    assert first() is None
+
+
+def test_forgotten_traces_hold_each_other_in_no_thread(kept):
+    pipeline = kept.pipeline(max_open=3)
+    first = weakref.ref(pipeline.start_trace("s"))
+    for _ in range(5):
+        pipeline.start_trace("s")
+    gc.collect()
+    assert first() is None
 
 
 def test_a_cancelled_task_ends_its_spans(real):
@@ -172,6 +240,21 @@ def test_forked_processes_make_ids_of_their_own(real):
         assert os.waitpid(child, 0)[1] == 0
     assert len({one for line in told for one in line.split()}) == 8
     pipeline.finish_trace(trace)
+
+
+def test_in_a_forked_child_a_pipeline_counts_anew_and_waits_for_no_lock_of_the_parent(real):
+    pipeline, _ = real()
+    with pipeline.trace("s"):
+        reader, writer = os.pipe()
+        with pipeline._counting:
+            if (child := os.fork()) == 0:
+                os.write(writer, str(pipeline.stats().open).encode())
+                os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader) as told:
+            assert told.read() == "0"
+        assert os.waitpid(child, 0)[1] == 0
+        assert pipeline.stats().open == 1
 
 
 def test_a_trace_started_before_a_fork_is_finished_in_the_child(real):

@@ -92,3 +92,9 @@ def test_any_messages_have_a_score(messages, answer):
 def test_of_long_texts_and_conversations_a_part_is_looked_at():
     text = "どちらですか?" * 150_000
     assert 0 <= confusion_detected([text] * 1_000, text).score <= 1
+
+
+def test_one_message_alone_may_be_given_as_text():
+    assert confusion_detected("I don't understand.", "Well.") == confusion_detected(
+        ["I don't understand."], "Well."
+    )

@@ -91,3 +91,9 @@ def test_long_texts_take_a_moment():
     finding = hallucination_risk(digits, "何もありません。" * 100_000)
     assert finding.flagged
     assert len(finding.evidence) == 50
+
+
+@pytest.mark.parametrize("weight", [2, -0.1, float("nan"), "1"])
+def test_a_weight_that_is_none_is_refused(weight):
+    with pytest.raises(InvalidInput, match="weight"):
+        hallucination_risk("17 yen", "", weights={"number": weight})

@@ -4,7 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from opentelemetry import trace as otel
@@ -20,7 +20,7 @@ from kenshin.signals.genai import spans_of
 from kenshin.tracing.pipeline import TracePipeline
 from kenshin.tracing.propagation import read_w3c
 
-from .conftest import Kept
+from .conftest import AT, Kept
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
@@ -271,3 +271,46 @@ assert [record.live for record in records] == [None, True]
 
 def test_opentelemetry_is_taken_up_once_the_application_sets_it():
     subprocess.run([sys.executable, "-c", SCRIPT], check=True, timeout=60)
+
+
+class Hostile:
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+def test_spans_are_ended_whatever_is_noted_of_them(live, exported):
+    with live.trace("s") as trace, live.span(trace, "a") as span:
+        span.metadata["x"] = Hostile()
+        with live.span(trace, "b") as inner:
+            inner.metadata = 3
+    spans = exported()
+    assert spans.keys() == {"prompt_trace", "a", "b"}
+    assert spans["a"].attributes["x"] == "(unreadable)"
+
+
+def test_the_traces_own_span_is_ended_even_if_it_cannot_be_recorded(kept, provider, exporter):
+    clock = iter([AT])
+    pipeline = TracePipeline(kept.records.append, lambda: next(clock), tracer_provider=provider)
+    for _ in range(2):
+        with pipeline.trace("s"):
+            pass
+    assert len(kept.records) == 1
+    assert pipeline.stats().failures == 1
+    assert len(exporter.get_finished_spans()) == 2
+
+
+def test_a_generator_that_ends_within_its_consumers_span_leaves_no_live_span_current(live):
+    before = get_current()
+
+    def stream(trace: object) -> Iterator[int]:
+        with live.span(trace, "stream"):
+            yield 1
+
+    with live.trace("s") as trace:
+        root = get_current()
+        chunks = stream(trace)
+        next(chunks)
+        with live.span(trace, "render"):
+            chunks.close()
+        assert get_current() == root
+    assert get_current() == before

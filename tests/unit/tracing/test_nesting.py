@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from kenshin.signals.context import TraceContext, trace_in_force
+from kenshin.tracing.place import place_now
 from kenshin.tracing.scope import SpanScope
 from kenshin.tracing.span import Span
-from kenshin.tracing.trace import PromptTrace, current_trace, trace_now
+from kenshin.tracing.trace import PromptTrace, current_trace
 
 from .conftest import Kept
 
@@ -44,7 +45,7 @@ class Nesting(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         trace_in_force.set(None)
-        trace_now.set(None)
+        place_now.set(None)
         self.kept = Kept()
         self.pipeline = self.kept.pipeline()
         self.frames: list[Frame] = []
@@ -72,15 +73,15 @@ class Nesting(RuleBasedStateMachine):
     def wait(self, duration: int) -> None:
         self.kept.timer.pass_ms(duration)
 
-    @precondition(lambda self: self.frames and self.frames[-1].trace is self.latest())
-    @rule(intent=st.sampled_from(["faq", "order", "recommendation"]))
-    def find_out_the_intent(self, intent: str) -> None:
-        trace = self.frames[-1].trace
+    @precondition(lambda self: self.frames)
+    @rule(data=st.data(), intent=st.sampled_from(["faq", "order", "recommendation"]))
+    def find_out_the_intent(self, data: st.DataObject, intent: str) -> None:
+        trace = data.draw(st.sampled_from([frame.trace for frame in self.frames]))
         trace.intent = intent
         self.expected[trace].intent = intent
 
     def latest(self) -> PromptTrace:
-        return next(frame.trace for frame in reversed(self.frames) if frame.span is None)
+        return self.frames[-1].trace
 
     @precondition(lambda self: self.frames)
     @rule(error=st.none() | st.sampled_from([ValueError("x"), TimeoutError()]))
@@ -116,7 +117,7 @@ class Nesting(RuleBasedStateMachine):
             assert (here, current_trace()) == (None, None)
             return
         frame = self.frames[-1]
-        span_id = frame.span.span_id if frame.span else None
+        span_id = frame.span.span_id if frame.span else frame.trace.span_id
         assert here == TraceContext(frame.trace.trace_id, span_id, self.expected[frame.trace].intent)
         assert self.pipeline.stats().failures == 0
 

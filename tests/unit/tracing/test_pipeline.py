@@ -3,11 +3,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from uuid import UUID
 
 import pytest
 
 from kenshin.signals.context import trace_in_force
+from kenshin.signals.emf import EmfRenderer
 from kenshin.signals.guard import DimensionGuard
+from kenshin.signals.plain import UNREADABLE
 from kenshin.signals.points import points_of
 from kenshin.tracing.pipeline import TracePipeline
 from kenshin.tracing.span import Span
@@ -177,13 +180,13 @@ def test_a_trace_is_in_force_with_its_innermost_span(pipeline):
     assert trace_in_force.get() is None
     with pipeline.trace("s", "chat", "t", "1") as trace:
         here = trace_in_force.get()
-        assert (here.trace_id, here.span_id, here.intent) == (trace.trace_id, None, "chat")
+        assert (here.trace_id, here.span_id, here.intent) == (trace.trace_id, trace.span_id, "chat")
         with pipeline.span(trace, "outer") as outer:
             assert trace_in_force.get().span_id == outer.span_id
             with pipeline.span(trace, "inner") as inner:
                 assert trace_in_force.get().span_id == inner.span_id
             assert trace_in_force.get().span_id == outer.span_id
-        assert trace_in_force.get().span_id is None
+        assert trace_in_force.get().span_id == trace.span_id
         assert current_trace() is trace
     assert trace_in_force.get() is None
     assert current_trace() is None
@@ -316,6 +319,27 @@ def test_a_uuid_is_accepted_and_other_text_is_hashed(pipeline):
     assert len(pipeline.start_trace("s", trace_id="request 17").trace_id) == 32
 
 
+def test_a_uuid_object_is_accepted_too(pipeline):
+    trace_id = UUID("0af76519-16cd-43dd-8448-eb211c80319c")
+    assert pipeline.start_trace("s", trace_id=trace_id).trace_id == trace_id.hex
+    assert PromptTrace(trace_id).trace_id == trace_id.hex
+    assert pipeline.stats().failures == 0
+
+
+def test_a_span_takes_the_arguments_of_the_proof_of_concept():
+    span = Span("a", 1.0, 3.0, 2000.0, False, "ValueError", {"x": 1})
+    assert (span.start, span.end, span.duration_ms, span.success) == (1.0, 3.0, 2000.0, False)
+    assert (span.error, span.metadata, span.is_open) == ("ValueError", {"x": 1}, False)
+    assert Span(name="b", metadata={"y": 2}).is_open
+
+
+class Unreadable(dict):
+    def items(self):
+        raise RuntimeError("no")
+
+    keys = __iter__ = items
+
+
 class Hostile:
     def __str__(self) -> str:
         raise RuntimeError("no")
@@ -353,6 +377,47 @@ def test_texts_are_in_the_record_and_not_in_the_line(kept, pipeline):
     assert "content" not in trace.entry
 
 
+@pytest.mark.parametrize("metadata", [None, 3, Unreadable(x=1), {"x": Unreadable(y=1)}, {"x": 10**5000}])
+def test_metadata_that_cannot_be_read_costs_itself_alone(kept, pipeline, metadata):
+    with pipeline.trace("s") as trace:
+        with pipeline.span(trace, Hostile()) as span:
+            span.metadata = metadata
+        trace.content = {"prompt": Hostile()}
+    (record,) = kept.records
+    (span,) = json.loads(json.dumps(trace.entry))["spans"]
+    assert span["name"] == UNREADABLE
+    assert record.content == {"prompt": UNREADABLE}
+    if metadata:
+        assert next(iter(span["metadata"].values())) == UNREADABLE
+    assert len(list(EmfRenderer("M", DimensionGuard()).lines(record))) == 1
+    assert pipeline.stats().failures == 0
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), SystemExit(3), asyncio.CancelledError(), ValueError("x")]
+)
+def test_every_exception_goes_on_unchanged(kept, pipeline, error):
+    with pytest.raises(type(error)) as raised, pipeline.trace("s"), pipeline.span(None, "a"):
+        raise error
+    assert raised.value is error
+    assert error.__cause__ is error.__context__ is None
+    assert kept.records[0].spans[0].error.startswith(type(error).__name__)
+
+
+def test_a_stream_that_is_read_no_further_is_no_failure(kept, pipeline):
+    def stream():
+        with pipeline.trace("s"), pipeline.span(None, "response_delivery"):
+            yield 1
+            yield 2
+
+    chunks = stream()
+    next(chunks)
+    chunks.close()
+    (record,) = kept.records
+    assert record.failures is None
+    assert record.spans[0].success
+
+
 @pytest.mark.parametrize("names", [(None, 3, ["x"], {}), ("s", Hostile(), "t", "1")])
 def test_names_of_any_kind_never_raise(kept, pipeline, names):
     trace = pipeline.start_trace(*names)
@@ -360,6 +425,8 @@ def test_names_of_any_kind_never_raise(kept, pipeline, names):
         pass
     line = pipeline.finish_trace(trace)
     assert line["trace_id"] == trace.trace_id
+    assert line["session_id"] == ("" if names[0] is None else "s")
+    assert pipeline.stats().failures == 0
 
 
 def broken(*_: object) -> object:

@@ -146,3 +146,9 @@ def test_a_load_balancers_header_gives_the_trace_alone(kept, pipeline):
     with pipeline.trace("s", headers={"x-amzn-trace-id": f"Root={xray_id(TRACE)}"}) as trace:
         assert (trace.trace_id, trace.parent_id) == (TRACE, None)
     assert kept.records[0].parent_id is None
+
+
+def test_fields_of_x_ray_that_are_of_no_concern_may_come_twice():
+    root = "Root=1-5759e988-bd862e3fe1be46a994272793"
+    assert read_xray(f"{root};Lineage=a:1;Lineage=b:2").trace_id == "5759e988bd862e3fe1be46a994272793"
+    assert read_xray(f"{root};Root=1-5759e988-000000000000000000000001") is None

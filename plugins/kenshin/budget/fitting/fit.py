@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from kenshin.budget.check import BudgetCheckResult, BudgetPolicy, check
-from kenshin.budget.costs import Costs
-from kenshin.budget.draft import Draft
-from kenshin.budget.fitpolicy import FitPolicy
-from kenshin.budget.fitted import Action, BudgetFit, Stage
+from kenshin.budget.fitting.costs import Costs
+from kenshin.budget.fitting.draft import Draft
+from kenshin.budget.fitting.passages import Context
+from kenshin.budget.fitting.policy import FitPolicy
+from kenshin.budget.fitting.result import Action, BudgetFit, Stage
+from kenshin.budget.fitting.steps import Propose, Summariser, compressing, trimming
 from kenshin.budget.models import Model
-from kenshin.budget.passages import Context
-from kenshin.budget.steps import Propose, Summariser, compressing, trimming
 from kenshin.errors import ContextBudgetExceeded
 
 Judge: TypeAlias = Callable[..., BudgetCheckResult]
@@ -134,14 +134,14 @@ def _passes(
 
 def _take(draft: Draft, passes: Sequence[_Pass]) -> bool:
     """Go through all passes once; whether anything changed."""
-    start = draft.version
+    changed = False
     for each in passes:
         draft.everything = each.everything
         for propose in each.steps:
             if draft.upper <= each.upper:
                 break
-            draft.apply_fewest(propose(draft), each.upper, each.stage)
-    return draft.version > start
+            changed = draft.apply_fewest(propose(draft), each.upper, each.stage) or changed
+    return changed
 
 
 def _judged(judge: Judge, model: Model, policy: BudgetPolicy, prompt: _Prompt) -> BudgetCheckResult:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kenshin.budget.messages import CLEARED, summary_pair, with_cleared_results, with_texts
+from kenshin.budget.fitting.messages import CLEARED, summary_pair, with_cleared_results, with_texts
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from typing import Any
 
 from unit.budget.prompts import result_block, use_block
 
-from kenshin.budget.messages import summary_pair
-from kenshin.budget.turns import Conversation, read_turns
+from kenshin.budget.fitting.messages import summary_pair
+from kenshin.budget.fitting.turns import Conversation, read_turns
 
 
 def user(content: Any = "hi") -> dict[str, Any]:
@@ -51,6 +51,15 @@ def test_a_late_result_keeps_its_exchange_together() -> None:
     assert talk(user(), asks("a"), user("wait"), assistant(), brings("a"), assistant()).exchanges == (
         (0, 1, 2, 3, 4, 5),
     )
+
+
+def test_what_a_user_says_in_a_row_is_one_turn_and_stays_whole_while_it_is_open() -> None:
+    found = talk(user(), user("more"), assistant(), user("see this"))
+    assert (found.exchanges, found.intact) == (((0, 1, 2),), {3})
+    found = talk(user(), assistant(), user("one"), user("two"), user_message="")
+    assert (found.exchanges, found.intact) == (((0, 1),), {2, 3})
+    found = talk(user("one"), user("two"), asks("a"), brings("a"), user("and hurry"), user_message="")
+    assert (found.exchanges, found.intact) == ((), {0, 1, 3, 4})
 
 
 def test_ids_used_again_hold_nothing_together() -> None:

@@ -1,8 +1,9 @@
 """The history as exchanges and tool rounds: what can go without breaking what stays.
 
-An exchange is a user's turn and everything up to the next one; a turn that brings tool results continues the exchange
-it is in, and an exchange holds every tool result whose request it holds. A round is one request for tools and its
-results. So the roles of what stays alternate as before, and the first turn is a user's who asks something.
+An exchange is a user's turn and everything up to the next one; messages of the user in a row are one turn, as the
+APIs join them. A turn that brings tool results continues the exchange it is in, and an exchange holds every tool
+result whose request it holds. A round is one request for tools and its results. So the roles of what stays alternate
+as before, and the first turn is a user's who asks something.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kenshin.budget.messages import (
+from kenshin.budget.fitting.messages import (
     Message,
     is_summary,
     marked,
@@ -58,10 +59,13 @@ def read_turns(entries: Sequence[Entry], user_message: object) -> Conversation:
     uses, results = list(map(tool_uses, messages)), list(map(tool_results, messages))
     groups = _exchanges(messages, uses, results)
     current = groups.pop() if groups else range(0)
-    last = max(
-        (at for at, message in enumerate(messages) if message.get("role") == "user"), default=len(messages)
-    )
-    kept = [at for at in range(len(places)) if at >= last or at == current.start]
+    last = max((at for at in range(len(messages)) if _by_user(messages, at)), default=len(messages))
+    while _by_user(messages, last - 1):
+        last -= 1
+    question = current.start + 1
+    while _by_user(messages, question):
+        question += 1
+    kept = [at for at in range(len(places)) if at >= last or current.start <= at < question]
     over = [(is_summary(messages[group.start]), _distinct(places, group)) for group in groups]
     return Conversation(
         exchanges=tuple(group for summary, group in over if not summary),
@@ -93,9 +97,14 @@ def _exchanges(
     starts, waiting = list[int](), 0
     for at, message in enumerate(messages):
         waiting += open_at[at]
-        if not at or (message.get("role") == "user" and not results[at] and not waiting):
+        asks = message.get("role") == "user" and not results[at] and not _by_user(messages, at - 1)
+        if not at or (asks and not waiting):
             starts.append(at)
     return [range(start, stop) for start, stop in zip(starts, [*starts[1:], len(messages)], strict=True)]
+
+
+def _by_user(messages: Sequence[Message], at: int) -> bool:
+    return 0 <= at < len(messages) and messages[at].get("role") == "user"
 
 
 def _is_round(

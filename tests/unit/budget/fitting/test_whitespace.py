@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kenshin.budget.whitespace import squeeze
+from kenshin.budget.fitting.whitespace import MOST_GAPS, MOST_SPANS, squeeze
 
 SPACED = st.text('ab1 \n\t\r`~#"\\<>/pre{}[],:', max_size=80)
 
@@ -38,14 +38,22 @@ def test_what_a_tool_printed_keeps_the_gaps_in_its_lines() -> None:
     assert squeeze("PID   CMD  \n\n\n1  init", prose=False) == "PID   CMD\n\n1  init"
 
 
-@given(SPACED)
+@given(SPACED, st.booleans())
 @settings(max_examples=200)
-def test_nothing_but_white_space_goes_and_a_second_time_nothing(text: str) -> None:
-    left = squeeze(text)
+def test_nothing_but_white_space_goes_and_a_second_time_nothing(text: str, prose: bool) -> None:
+    left = squeeze(text, prose=prose)
     assert "".join(left.split()) == "".join(text.split())
     assert len(left) <= len(text)
-    assert squeeze(left) == left
+    assert squeeze(left, prose=prose) == left
     assert bool(left) == bool(text)
+
+
+def test_of_very_many_parts_and_gaps_the_white_space_stays() -> None:
+    fences = "```\n```\n" * (MOST_SPANS + 1)
+    assert squeeze(f"a  b\n{fences}c  d") == f"a b\n{fences}c  d"
+    gaps = "a  b " * (MOST_GAPS + 1)
+    assert squeeze(f"{gaps}  \n\n\n\nc") == f"{gaps.rstrip()}\n\nc"
+    assert squeeze("a" + " " * 100 * MOST_GAPS + "b") == "a b"
 
 
 JSON = st.recursive(

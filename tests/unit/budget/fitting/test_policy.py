@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kenshin.budget.check import BudgetPolicy
-from kenshin.budget.fitpolicy import Cut, FitPolicy
+from kenshin.budget.fitting.policy import Cut, FitPolicy
 from kenshin.errors import InvalidPolicy
 
 

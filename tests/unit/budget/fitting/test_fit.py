@@ -10,9 +10,10 @@ import pytest
 from unit.budget.prompts import model_for, result_block, use_block
 
 from kenshin.budget.check import BudgetPolicy, check
-from kenshin.budget.fitpolicy import Cut, FitPolicy
-from kenshin.budget.fitting import fit
-from kenshin.budget.messages import CLEARED, SUMMARY
+from kenshin.budget.fitting.fit import fit
+from kenshin.budget.fitting.messages import CLEARED, SUMMARY
+from kenshin.budget.fitting.passages import MOST
+from kenshin.budget.fitting.policy import Cut, FitPolicy
 from kenshin.budget.models import DEFAULT_MODEL, Models
 from kenshin.errors import ContextBudgetExceeded, InvalidInput, InvalidPolicy
 
@@ -81,6 +82,36 @@ def test_a_warning_is_compressed_by_the_first_step_that_suffices(step: str, prom
     assert set(what(found)) == {step}
     assert found.reached
     assert found.after.upper_pct <= 80
+
+
+def test_of_a_series_no_volume_goes_for_being_like_another() -> None:
+    volumes = [
+        f"{story(1)} This is the {part} volume of the series. {story(1, 6)}" for part in ("first", "second")
+    ]
+    how = FitPolicy(steps=("repeated_passages",))
+    assert fitted(0.9, how=how, rag_context=volumes).action == "none"
+    assert (
+        fitted(0.9, how=FitPolicy(steps=how.steps, near=0.9), rag_context=volumes).rag_context == volumes[:1]
+    )
+    assert fitted(0.9, how=how, rag_context=[*volumes, volumes[0]]).rag_context == volumes
+
+
+def test_an_unanswered_turn_of_the_history_stays_with_the_user_message() -> None:
+    turns = [*history(6), {"role": "user", "content": story(77)}]
+    cuts = (Cut("conversation_history", 0),)
+    assert (
+        fitted(2.5, how=FitPolicy(cuts=cuts), conversation_history=turns).conversation_history == turns[-1:]
+    )
+
+
+def test_passages_beyond_the_most_go_first_and_at_once() -> None:
+    many = [f"rule {number}" for number in range(MOST + 500)]
+    for context in (many, "\n\n".join(many)):
+        found = fitted(0.9, rag_context=context)
+        beyond, *others = found.changes
+        assert (beyond.index, beyond.what) == (MOST, "low_ranked_passages")
+        assert [change.index for change in others] == list(range(MOST - 1, MOST - 1 - len(others), -1))
+        assert found.reached
 
 
 def test_no_more_goes_than_has_to() -> None:
@@ -284,9 +315,8 @@ def test_texts_long_enough_to_be_sampled_are_fitted_once(form: str, share: float
 def test_ten_million_characters_are_fitted() -> None:
     model = Models.load().find(DEFAULT_MODEL)
     noise = "\0\ud800 " * 3_400_000
-    found = fit(
-        model, conversation_history=[{"role": "user", "content": noise}, *history(2)], user_message="?"
-    )
+    noisy = [{"role": "user", "content": noise}, {"role": "assistant", "content": "What?"}]
+    found = fit(model, conversation_history=[*noisy, *history(2)], user_message="?")
     assert found.after.status == "normal"
     assert found.conversation_history == history(2)
     spaced = fit(model, rag_context="parcel" + " " * 10_000_000 + "train", user_message="?")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 _VERBATIM = re.compile(
     r"^ {0,3}(?P<fence>`{3,}|~{3,})[^\n`]*(?:\n.*?(?:^ {0,3}(?P=fence)[`~]*[ \t\r]*$|\Z)|\Z)"
@@ -16,9 +17,13 @@ _VERBATIM = re.compile(
     re.DOTALL | re.MULTILINE | re.IGNORECASE,
 )
 _GAP = re.compile(r"(?<=\S) {2,}(?=\S)")
-_GAP_OUTSIDE_QUOTES = re.compile(r'("[^"]*"|`[^`]*`)|(?<=\S) {2,}(?=\S)')
+_GAP_OUTSIDE_QUOTES = re.compile(r'("[^"]*"|`[^`]*`)|(?<=\S)( ) +(?=\S)')
 _JSON_SPACE = re.compile(r'("(?:[^"\\]++|\\.)*+")|[ \t\r\n]+')
+_LINE_ENDS = re.compile(r"(?<![ \t\r])[ \t\r]++(?=\n)")
 _BLANK_LINES = re.compile(r"\n{3,}")
+MOST_SPANS, MOST_GAPS = 10_000, 50_000
+"""Verbatim parts that are told apart in a text; gaps, and lines, of a stretch in which gaps are narrowed."""
+
 _ENDS = {"{": "}", "[": "]"}
 
 
@@ -33,18 +38,25 @@ def squeeze(text: str, *, prose: bool = True) -> str:
     if not bare:
         return text
     if is_json(bare):
-        return _JSON_SPACE.sub(lambda found: found.group(1) or "", bare)
+        return _JSON_SPACE.sub(r"\1", bare)
     parts, start = list[str](), 0
     for first, last in verbatim(text):
-        parts += [_loosened(text[start:first], prose=prose, first=not start, last=False), text[first:last]]
+        parts += [_tightened(text[start:first], prose=prose, first=not start, last=False), text[first:last]]
         start = last
-    parts.append(_loosened(text[start:], prose=prose, first=not start, last=True))
+    parts.append(_tightened(text[start:], prose=prose, first=not start, last=True))
     return "".join(parts)
 
 
 def verbatim(text: str) -> Iterator[tuple[int, int]]:
-    """Where a text has code fences and elements whose white space counts, as spans in order."""
-    return (found.span() for found in _VERBATIM.finditer(text))
+    """Where a text has code fences and elements whose white space counts, as spans in order.
+
+    After `MOST_SPANS` of them the rest of the text is one more.
+    """
+    for number, found in enumerate(_VERBATIM.finditer(text)):
+        if number == MOST_SPANS:
+            yield found.start(), len(text)
+            return
+        yield found.span()
 
 
 def is_json(text: str) -> bool:
@@ -58,17 +70,22 @@ def is_json(text: str) -> bool:
     return True
 
 
-def _loosened(text: str, *, prose: bool, first: bool, last: bool) -> str:
+def _tightened(text: str, *, prose: bool, first: bool, last: bool) -> str:
     """A stretch without verbatim parts; `first` and `last` tell whether it begins and ends the text."""
-    lines = text.split("\n")
-    ends = len(lines) if last else len(lines) - 1
-    lines[:ends] = [line.rstrip(" \t\r") for line in lines[:ends]]
-    if prose and "  " in text:
-        lines = _narrowed(lines)
-    joined = _BLANK_LINES.sub("\n\n", "\n".join(lines))
+    if last:
+        text = text.rstrip(" \t\r\n")
+    text = _BLANK_LINES.sub("\n\n", _LINE_ENDS.sub("", text))
     if first:
-        joined = joined.lstrip("\n")
-    return joined.rstrip("\n") if last else joined
+        text = text.lstrip("\n")
+    if prose and "  " in text and not _many_gaps(text):
+        return "\n".join(_narrowed(text.split("\n")))
+    return text
+
+
+def _many_gaps(text: str) -> bool:
+    return (
+        text.count("\n") >= MOST_GAPS or next(islice(_GAP.finditer(text), MOST_GAPS, None), None) is not None
+    )
 
 
 def _narrowed(lines: Sequence[str]) -> list[str]:
@@ -81,7 +98,7 @@ def _narrowed(lines: Sequence[str]) -> list[str]:
         line = lines[index]
         if not gaps or gaps & above or gaps & below or "\t" in line or '\\"' in line:
             continue
-        narrowed[index] = _GAP_OUTSIDE_QUOTES.sub(lambda found: found.group(1) or " ", line)
+        narrowed[index] = _GAP_OUTSIDE_QUOTES.sub(r"\1\2", line)
     return narrowed
 
 

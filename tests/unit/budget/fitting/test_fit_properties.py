@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -11,13 +12,14 @@ from hypothesis import strategies as st
 from unit.budget.prompts import WITHOUT_RESERVE, attempt, complaints, model_for, prompts
 
 from kenshin.budget.check import check
-from kenshin.budget.costs import Costs
-from kenshin.budget.draft import Draft
-from kenshin.budget.fitpolicy import CUTS, STEPS, Cut, FitPolicy
-from kenshin.budget.fitting import fit
-from kenshin.budget.messages import SUMMARY, marked
+from kenshin.budget.fitting import passages, steps, whitespace
+from kenshin.budget.fitting.costs import Cost, Costs
+from kenshin.budget.fitting.draft import Draft
+from kenshin.budget.fitting.fit import fit
+from kenshin.budget.fitting.messages import SUMMARY, marked
+from kenshin.budget.fitting.passages import Context
+from kenshin.budget.fitting.policy import CUTS, STEPS, Cut, FitPolicy
 from kenshin.budget.models import Model
-from kenshin.budget.passages import Context
 from kenshin.errors import KenshinError
 
 SHARES = st.sampled_from([0.5, 0.82, 0.9, 0.94, 1.0, 1.3, 2.0, 4.0]) | st.floats(0.7, 6)
@@ -75,6 +77,10 @@ def test_a_fitted_prompt_is_one_the_apis_take_and_smaller(
     assert type(found.conversation_history) is type(prompt["conversation_history"])
     if not prompt["user_message"]:
         assert history[-1] is prompt["conversation_history"][-1]
+    turns = prompt["conversation_history"]
+    unanswered = list(takewhile(lambda turn: turn["role"] == "user", reversed(turns)))
+    assert all(new is old for new, old in zip(reversed(history), unanswered, strict=False))
+    assert len(history) >= len(unanswered)
     assert found.after.upper_tokens <= found.before.upper_tokens
     assert found.saved_tokens == found.before.total_tokens - found.after.total_tokens >= 0
     assert found.after == check(
@@ -106,6 +112,41 @@ def test_fitting_again_changes_nothing_and_fitting_alike_gives_the_same(
         assert (second.action, second.changes) == ("none", ())
         assert second.conversation_history is first.conversation_history
         assert second.rag_context is first.rag_context
+
+
+@settings(max_examples=60, deadline=None)
+@given(prompts(), SHARES, policies())
+def test_it_holds_where_there_is_more_than_is_looked_at(
+    prompt: dict[str, Any], share: float, how: FitPolicy
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (passages, steps):
+            patch.setattr(module, "MOST", 2)
+        for module in (passages, whitespace):
+            patch.setattr(module, "MOST_SPANS", 1)
+        patch.setattr(whitespace, "MOST_GAPS", 2)
+        model = model_for(prompt, share)
+        first, error = fitted(prompt, model, fit_policy=how)
+        assert first.after.upper_tokens <= first.before.upper_tokens
+        if error is None:
+            left = {"conversation_history": first.conversation_history, "rag_context": first.rag_context}
+            assert fitted(prompt | left, model, fit_policy=how)[0].action == "none"
+
+
+def test_what_is_read_of_a_context_grows_with_its_length() -> None:
+    read: list[object] = []
+
+    class Counting(Costs):
+        def content(self, content: object, *, frame: int = 0) -> Cost:
+            read.append(content)
+            return super().content(content, frame=frame)
+
+    costs, many = Counting(Model("any", 10**9, "claude-3")), [f"rule {at}  " for at in range(40)]
+    draft = Draft(costs, Cost(), [], Context.read(many), "")
+    read.clear()
+    draft.apply_fewest(steps.white_space(draft), 0, "compress")
+    assert len(draft.changes) == len(many)
+    assert len(read) <= 8 * len(many)
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,6 +1,7 @@
 """Passages that say again what a better one says: equal ones, and those of which almost every shingle is in another.
 
-A shingle is four words in a row; where a script writes no spaces, each character is a word (Broder 1997, containment).
+A shingle is four words in a row; where a script writes no spaces, each character is a word, and so is a sign anywhere,
+since ``<`` is not ``>`` and dollars are not euros (Broder 1997, containment).
 What counts is how much of the *worse* passage the better one holds, so a longer passage is never taken for a part of
 itself, and a passage with a number that the other lacks is not taken for a repetition.
 """
@@ -16,17 +17,17 @@ SHINGLE = 4
 SHORTEST = 8
 """Words that a passage needs to be compared by shingles; shorter ones are repeated only by equal ones."""
 
-LONGEST, LONGEST_SUM = 50_000, 1_000_000
+LONGEST, LONGEST_SUM = 50_000, 250_000
 """Characters of one passage, and of all, that are compared by shingles; what is beyond is repeated only by equals."""
 
-COMMONEST = 64
+COMMONEST = 16
 """A shingle of more passages than this is boilerplate, by which no candidates are found."""
 
-_WORDS = re.compile(r"[^\W\u2e80-\U0010ffff]+|[\u2e80-\U0010ffff]")
+_WORDS = re.compile(r"[^\W\u2e80-\U0010ffff]+|[\u2e80-\U0010ffff]|[^\w\s]")
 _NUMBERS = re.compile(r"\d(?:[\d.,:/-]*\d)?")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Repetition:
     """Which passage a worse one repeats, and how much of the worse one it holds."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from kenshin.budget.check import BudgetCheckResult
-from kenshin.budget.fitpolicy import Step, Taken
+from kenshin.budget.fitting.policy import Step, Taken
 
 if TYPE_CHECKING:
     from kenshin.signals.budgets import BudgetChecked

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from kenshin.budget.passages import Context, ranked
+from kenshin.budget.fitting.passages import MOST, Context, ranked
+from kenshin.budget.fitting.whitespace import MOST_SPANS
 
 FENCE = "```\na\n\nb\n```"
 MARK = {"cachePoint": {"type": "default"}}
@@ -22,6 +23,11 @@ def texts(given: Any) -> list[str]:
         ("# Head\n\nbody\n\n## Next\n\n\nmore", ["# Head\n\nbody", "## Next\n\n\nmore"]),
         ('{"a":\n\n1}', ['{"a":\n\n1}']),
         ("\n\n", ["\n\n"]),
+        (
+            "\u3000\n\n\u3000\n\n# Head\n\n\u3000\n\nbody\n\nmore",
+            ["\u3000\n\n\u3000\n\n# Head\n\n\u3000\n\nbody", "more"],
+        ),
+        ("大阪\r\n\r\n東京\r\n", ["大阪\r", "東京\r\n"]),
         ("", []),
         ({"text": "one\n\ntwo"}, ["one", "two"]),
         (["one\n\nstill one", {"text": "two"}], ["one\n\nstill one", "two"]),
@@ -30,6 +36,15 @@ def texts(given: Any) -> list[str]:
 )
 def test_passages_are_elements_of_a_list_or_what_blank_lines_part(given: Any, passages: list[str]) -> None:
     assert texts(given) == passages
+
+
+def test_what_is_beyond_the_most_passages_is_the_rest() -> None:
+    passages = Context.read("one\n\n" * (MOST + 5)).passages
+    assert [passage.rest for passage in passages] == [False] * MOST + [True]
+    assert passages[MOST].text == "one\n\n" * 5
+    assert not any(passage.rest for passage in Context.read("one\n\n" * MOST).passages)
+    fences = Context.read(f"one\n\n{FENCE}\n" + "```\n```\n" * MOST_SPANS + "\n\ntwo\n\nthree").passages
+    assert [passage.rest for passage in fences] == [False, True]
 
 
 @pytest.mark.parametrize(

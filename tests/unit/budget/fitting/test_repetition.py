@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from kenshin.budget.repetition import COMMONEST, LONGEST, repetitions
+import pytest
+
+from kenshin.budget.fitting.policy import FitPolicy
+from kenshin.budget.fitting.repetition import COMMONEST, LONGEST, repetitions
 
 SHIPPING = (
     "Orders to Osaka are shipped on the day they are paid, by the evening train, and they arrive within three days "
@@ -34,6 +37,27 @@ def test_another_number_is_no_repetition() -> None:
     text = f"{SHIPPING} The fee is 1.200 yen. {SHIPPING.replace('Osaka', 'Kobe')}"
     assert found(text, text.replace("1.200", "1.300")) == {}
     assert found(text, text.replace("yen", "Yen!")) == {1: 0}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Volume One of the series", "Volume Two of the series"),
+        ("the 『竜の書記官』上 in cloth", "the 『竜の書記官』下 in cloth"),
+        ("第一巻、書籍版です", "第二巻、書籍版です"),
+        ("sold for $ 1,200 each", "sold for € 1,200 each"),
+        ("late if x < 5 days", "late if x > 5 days"),
+        ("stored at -5 degrees", "stored at 5 degrees"),
+        ("You may return it", "You may not return it"),
+        ("size 12, width 14", "size 14, width 12"),
+        ("written in C++ then", "written in C then"),
+    ],
+)
+def test_products_that_differ_in_a_word_or_a_sign_are_not_one(one: str, other: str) -> None:
+    assert (
+        found(f"{SHIPPING} {one}. {SHIPPING}", f"{SHIPPING} {other}. {SHIPPING}", share=FitPolicy().near)
+        == {}
+    )
 
 
 def test_the_share_decides() -> None:

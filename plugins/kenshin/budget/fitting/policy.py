@@ -74,7 +74,8 @@ class FitPolicy:
         keep_passages: how many passages compression leaves, the best ones.
         keep_results: how many messages with tool results compression leaves as they are, the newest ones.
         keep_exchanges: how many exchanges before the current one are never summarised, the newest ones.
-        near: how much of a passage another must hold for it to be a repetition.
+        near: how much of a passage another must hold for it to be a repetition. Below 1 a passage can go that differs
+            in a word, and two volumes of a series may differ in no more.
         cuts: the emergency's priorities, in order; one that comes again keeps fewer.
         must_reach: raise where the target is missed, even though the prompt is not critical.
 
@@ -88,7 +89,7 @@ class FitPolicy:
     keep_passages: int = 3
     keep_results: int = 3
     keep_exchanges: int = 4
-    near: float = 0.9
+    near: float = 1.0
     cuts: tuple[Cut, ...] = CUTS
     must_reach: bool = False
 

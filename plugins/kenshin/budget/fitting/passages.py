@@ -12,12 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kenshin.budget.content import read_content
-from kenshin.budget.messages import is_text_block
-from kenshin.budget.whitespace import is_json, squeeze, verbatim
+from kenshin.budget.fitting.messages import is_text_block
+from kenshin.budget.fitting.whitespace import MOST_SPANS, is_json, squeeze, verbatim
 
 _BREAK = re.compile(r"\n(?:[ \t\r]*+\n)++")
 _HEADING = re.compile(r"\s*#{1,6} [^\n]*")
 BREAK = "\n\n"
+
+MOST = 10_000
+"""Passages that are looked at one by one; what a text has beyond them is one more, the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Passage:
         after: what parts it from the next one in a split text.
         score: how well it answers, where it carries a finite ``score``.
         fixed: it is no passage but a cache mark, and stays.
+        rest: it is what is beyond the passages that a text is split into. While it is there no other one is made
+            shorter or compared, so that what is left of a text is split as it was.
     """
 
     text: str
@@ -37,6 +42,7 @@ class Passage:
     after: str = ""
     score: float | None = None
     fixed: bool = False
+    rest: bool = False
 
     def squeezed(self) -> Passage:
         """The same without white space that means nothing."""
@@ -122,20 +128,27 @@ def _split(text: str) -> Iterator[Passage]:
     if is_json(text.strip()):
         yield Passage(text)
         return
-    spans, start = verbatim(text), 0
-    span = next(spans, None)
+    spans = list(verbatim(text))
+    upcoming, looked = iter(spans), 0
+    span = next(upcoming, None)
+    start = since = 0
+    headed = False
     for found in _BREAK.finditer(text):
         first, last = found.span()
         while span and span[1] <= first:
-            span = next(spans, None)
+            span = next(upcoming, None)
         if (span and span[0] < first) or last == len(text):
             continue
-        passage = text[start:first]
-        if passage.strip() and not _HEADING.fullmatch(passage):
-            yield Passage(passage, after=found.group())
-            start = last
+        if looked == MOST:
+            break
+        said, since, looked = text[since:first], last, looked + 1
+        if not headed and _HEADING.fullmatch(said):
+            headed = True
+        elif said.strip():
+            yield Passage(text[start:first], after=found.group())
+            start, headed = last, False
     if start < len(text):
-        yield Passage(text[start:])
+        yield Passage(text[start:], rest=looked == MOST or len(spans) > MOST_SPANS)
 
 
 def _element(value: object) -> Passage:

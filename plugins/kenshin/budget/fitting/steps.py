@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from kenshin.budget.draft import Draft, Edit
-from kenshin.budget.fitpolicy import Cut, FitPolicy, Step, Taken
-from kenshin.budget.fitted import Section
-from kenshin.budget.messages import Message, summary_pair, with_cleared_results, with_texts
-from kenshin.budget.passages import Passage, ranked
-from kenshin.budget.repetition import repetitions
-from kenshin.budget.whitespace import squeeze
+from kenshin.budget.fitting.draft import Draft, Edit
+from kenshin.budget.fitting.messages import Message, summary_pair, with_cleared_results, with_texts
+from kenshin.budget.fitting.passages import MOST, Passage, ranked
+from kenshin.budget.fitting.policy import Cut, FitPolicy, Step, Taken
+from kenshin.budget.fitting.repetition import repetitions
+from kenshin.budget.fitting.result import Section
+from kenshin.budget.fitting.whitespace import squeeze
 
 Summariser = Callable[[Sequence[Message]], str]
 """Puts messages into words; it must not change them."""
@@ -46,27 +46,28 @@ def white_space(draft: Draft) -> list[Edit]:
     edits = list[Edit]()
     squeezed = {
         place: (new,)
-        for place, (old,) in draft.passages.items()
-        if place >= draft.first_passage and (new := old.squeezed()) is not old
+        for place, old in _compared(draft).items()
+        if place >= draft.first_passage and (new := draft.squeezed(old, Passage.squeezed)) is not old
     }
     together = (
         [squeezed] if draft.context.split and squeezed else [{place: new} for place, new in squeezed.items()]
     )
-    edits += [_loosened("rag_context", values) for values in together]
+    edits += [_tightened("rag_context", values) for values in together]
     intact, first = draft.conversation.intact, draft.first_turn
     for place, turns in draft.turns.items():
         if place < first or place in intact:
             continue
-        loose = tuple(with_texts(turn, lambda text, tool: squeeze(text, prose=not tool)) for turn in turns)
-        if any(after is not before for after, before in zip(loose, turns, strict=True)):
-            edits.append(_loosened("conversation_history", {place: loose}))
+        tight = tuple(draft.squeezed(turn, _squeezed) for turn in turns)
+        if any(after is not before for after, before in zip(tight, turns, strict=True)):
+            edits.append(_tightened("conversation_history", {place: tight}))
     return [edit for edit in edits if draft.saves(edit)]
 
 
 def repeated_passages(draft: Draft, share: float) -> list[Edit]:
     """Passages that a better one says already, the least worth first."""
-    order = ranked(_movable(draft))
-    found = repetitions(((place, draft.passages[place][0].text) for place in reversed(order)), share)
+    passages = _compared(draft)
+    order = ranked(passages)
+    found = repetitions(((place, passages[place].text) for place in reversed(order)), share)
     return [
         Edit("rag_context", {place: ()}, "repeated_passages", _repeats(found[place].of, found[place].share))
         for place in order
@@ -78,10 +79,13 @@ def low_passages(draft: Draft, keep: int, what: Step | Taken) -> list[Edit]:
     """Passages but the best ones, the least worth first."""
     passages = _movable(draft)
     order = ranked(passages)
-    free = [(rank, place) for rank, place in enumerate(order) if place >= draft.first_passage]
-    return [
-        Edit("rag_context", {place: ()}, what, _low(len(order) - rank, len(order), passages[place]))
-        for rank, place in free[: max(len(order) - keep, 0)]
+    free = [place for place in order[: max(len(order) - keep, 0)] if place >= draft.first_passage]
+    rank = {place: len(order) - at for at, place in enumerate(order)}
+    surplus = [place for place in free if rank[place] > MOST]
+    together = Edit("rag_context", dict.fromkeys(surplus, ()), what, f"rank below {MOST} of {len(order)}")
+    return [together] * bool(surplus) + [
+        Edit("rag_context", {place: ()}, what, _low(rank[place], len(order), passages[place]))
+        for place in free[len(surplus) :]
     ]
 
 
@@ -183,11 +187,22 @@ def _movable(draft: Draft) -> dict[int, Passage]:
     return {place: passage for place, (passage,) in draft.passages.items() if not passage.fixed}
 
 
+def _compared(draft: Draft) -> Mapping[int, Passage]:
+    """The passages that are compared and squeezed: none as long as there are more than are looked at one by one."""
+    passages = _movable(draft)
+    many = len(passages) > MOST or any(passage.rest for passage in passages.values())
+    return {} if many else passages
+
+
 def _but_newest(values: Sequence[_Each], keep: int) -> Sequence[_Each]:
     return values[: max(len(values) - keep, 0)]
 
 
-def _loosened(section: Section, values: Mapping[int, tuple[object, ...]]) -> Edit:
+def _squeezed(message: Message) -> Message:
+    return with_texts(message, lambda text, tool: squeeze(text, prose=not tool))
+
+
+def _tightened(section: Section, values: Mapping[int, tuple[object, ...]]) -> Edit:
     return Edit(section, values, "white_space", "white space that means nothing")
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate
+from typing import Any, TypeVar, cast
 
-from kenshin.budget.costs import Cost, Costs
-from kenshin.budget.fitpolicy import Step, Taken
-from kenshin.budget.fitted import Change, Section, Stage
-from kenshin.budget.messages import Message, marked
-from kenshin.budget.passages import Context, Passage
-from kenshin.budget.turns import Conversation, read_turns
+from kenshin.budget.fitting.costs import Cost, Costs
+from kenshin.budget.fitting.messages import Message, marked
+from kenshin.budget.fitting.passages import Context, Passage
+from kenshin.budget.fitting.policy import Step, Taken
+from kenshin.budget.fitting.result import Change, Section, Stage
+from kenshin.budget.fitting.turns import Conversation, read_turns
+
+_Part = TypeVar("_Part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +64,12 @@ class Draft:
             for place, passage in enumerate(context.passages)
             if marked(context.given if context.split else passage.value)
         }
+        self._squeezed: dict[int, tuple[object, object]] = {}
         self._scale = 1.0
         self._conversation: Conversation | None = None
         self._per_character = 0.0
         self._context_cost = self._cost_of_context(self.passages)
         self._cost = sum(map(costs.message, history), fixed + self._context_cost)
-
-    @property
-    def version(self) -> int:
-        """Grows with each change."""
-        return len(self.changes)
 
     @property
     def upper(self) -> int:
@@ -109,7 +108,16 @@ class Draft:
 
     def saves(self, edit: Edit) -> bool:
         """Whether an edit would make the prompt smaller."""
-        return self._smaller(self._cost_with([edit]))
+        return self._smaller(self._costs_with([edit])(1))
+
+    def squeezed(self, value: _Part, squeeze: Callable[[_Part], _Part]) -> _Part:
+        """A passage or a message without white space that means nothing; each is read once in all passes."""
+        known = self._squeezed.get(id(value))
+        if known is None:
+            tight = squeeze(value)
+            self._squeezed[id(value)], self._squeezed[id(tight)] = (value, tight), (tight, tight)
+            return tight
+        return cast("_Part", known[1])
 
     def apply_fewest(self, edits: Sequence[Edit], upper: int, stage: Stage) -> bool:
         """Apply as few of the edits as bring the upper bound down to a number, all where none do.
@@ -124,8 +132,9 @@ class Draft:
         """
         if not edits:
             return False
-        count = fewest(len(edits), lambda some: self._scaled(self._cost_with(edits[:some])) <= upper)
-        cost = self._cost_with(edits[:count])
+        cost_of = self._costs_with(edits)
+        count = fewest(len(edits), lambda some: self._scaled(cost_of(some)) <= upper)
+        cost = cost_of(count)
         if not self._smaller(cost):
             return False
         cached = {"rag_context": self._cached_passage(), "conversation_history": self.conversation.cached}
@@ -134,7 +143,8 @@ class Draft:
             self._apply(edit, stage, breaks=min(edit.values) <= cached[edit.section])
         self._conversation = None
         self._cost = cost
-        self._context_cost = self._cost_of_context(self.passages)
+        if self.context.split:
+            self._context_cost = self._cost_of_context(self.passages)
         return True
 
     def _scaled(self, cost: Cost) -> int:
@@ -143,20 +153,39 @@ class Draft:
     def _smaller(self, cost: Cost) -> bool:
         return cost.upper < self._cost.upper and cost.tokens <= self._cost.tokens
 
-    def _cost_with(self, edits: Sequence[Edit]) -> Cost:
-        cost, passages = self._cost, dict[int, tuple[Passage, ...]]()
-        for edit in edits:
-            if edit.section == "rag_context":
-                passages.update(edit.values)
-                continue
+    def _costs_with(self, edits: Sequence[Edit]) -> Callable[[int], Cost]:
+        """What the prompt costs after the first few of some edits; the parts of a split text count as one text."""
+        sums = list(accumulate(map(self._difference, edits), initial=self._cost))
+
+        def cost_of(count: int) -> Cost:
+            if not self.context.split:
+                return sums[count]
+            passages = dict[int, tuple[Passage, ...]]()
+            for edit in edits[:count]:
+                if edit.section == "rag_context":
+                    passages.update(edit.values)
+            if not passages:
+                return sums[count]
+            return sums[count] + self._cost_of_context(self.passages | passages) - self._context_cost
+
+        return cost_of
+
+    def _difference(self, edit: Edit) -> Cost:
+        """What an edit adds, but of a split text."""
+        cost = Cost()
+        if edit.section == "conversation_history":
             for place, turns in edit.values.items():
                 cost += self._messages(turns) - self._messages(self.turns[place])
-        if passages:
-            cost += self._cost_of_context(self.passages | passages) - self._context_cost
+        elif not self.context.split:
+            for place, kept in edit.values.items():
+                cost += self._elements(kept) - self._elements(self.passages[place])
         return cost
 
     def _messages(self, turns: Sequence[Message]) -> Cost:
         return sum(map(self.costs.message, turns), Cost())
+
+    def _elements(self, passages: Iterable[Passage]) -> Cost:
+        return sum((self.costs.content(passage.value) for passage in passages), Cost())
 
     def _cost_of_context(self, passages: Mapping[int, tuple[Passage, ...]]) -> Cost:
         kept = [passage for some in passages.values() for passage in some]
@@ -164,7 +193,7 @@ class Draft:
             return self.costs.content(self.context.given)
         if self.context.split:
             return self.costs.passing(self.context.joined(kept))
-        return sum((self.costs.content(passage.value) for passage in kept), Cost())
+        return self._elements(kept)
 
     def _apply(self, edit: Edit, stage: Stage, *, breaks: bool) -> None:
         standing: dict[int, tuple[Any, ...]] = self.passages if edit.section == "rag_context" else self.turns
@@ -196,7 +225,7 @@ class Draft:
             return self._messages(values).tokens
         if self.context.split:
             return round(self._per_character * sum(len(passage.text) for passage in values))
-        return sum(self.costs.content(passage.value).tokens for passage in values)
+        return self._elements(values).tokens
 
     def _tokens_per_character(self) -> float:
         """Of a split text: it is estimated as one, and a part's tokens are its share of them."""
