@@ -22,6 +22,8 @@ SCHEMA = "token_calibration/1"
 DAYS = 7
 """Days whose usage is fitted unless told otherwise."""
 
+MOST_DAYS = 366
+
 
 def fit_night(
     log: UsageLog,
@@ -49,11 +51,16 @@ def fit_night(
     Raises:
         InvalidInput: the span is none.
     """
-    if days < 1:
-        raise InvalidInput(value=days, reason="no number of days", mend="Give 1 or more.")
+    if not 1 <= days <= MOST_DAYS:
+        raise InvalidInput(value=days, reason="no number of days", mend=f"Give 1 to {MOST_DAYS}.")
+    try:
+        span = start_of(through_day - timedelta(days=days - 1), zone), end_of(through_day, zone)
+    except OverflowError as error:
+        raise InvalidInput(
+            value=through_day, reason=f"the calendar ends there ({error})", mend="Give a day of this century."
+        ) from error
     weights, _ = read_weights(documents)
-    first = through_day - timedelta(days=days - 1)
-    records = log.read(start_of(first, zone), end_of(through_day, zone))
+    records = log.read(*span)
     made = refit(records, weights.before(through_day), model=model)
     body = _report(made, through_day, days)
     if not dry_run:

@@ -170,7 +170,13 @@ def test_no_usage_is_an_answer(night: Night) -> None:
     assert night.put()["changed"] is False
 
 
-@pytest.mark.parametrize("days", [0, -1])
+@pytest.mark.parametrize("day", [date.min, date.max])
+def test_a_span_beyond_the_calendar_is_refused(night: Night, day: date) -> None:
+    with pytest.raises(InvalidInput, match="calendar"):
+        night.fit(day, days=90)
+
+
+@pytest.mark.parametrize("days", [0, -1, 10**9])
 def test_no_days_are_refused(night: Night, days: int) -> None:
     with pytest.raises(InvalidInput):
         night.fit(days=days)
