@@ -96,8 +96,8 @@ def _read_block(block: Mapping[object, object], found: Content, depth: int) -> N
     elif kind == "thinking":
         _read(block.get("thinking"), found, depth + 1)
     else:
-        if isinstance(block.get("redactedContent"), bytes):
-            found.texts.append(base64.b64encode(block["redactedContent"]).decode())
+        if isinstance(hidden := block.get("redactedContent"), bytes):
+            found.texts.append(base64.b64encode(hidden).decode())
             return
         for key in ("text", "guardContent", "reasoningContent", "reasoningText"):
             if key in block:
