@@ -151,10 +151,15 @@ class Calibration:
             return dict(self._corrections)
 
     def begin_from(self, start: Mapping[tuple[str, Script], Correction]) -> None:
-        """Take over what was learnt elsewhere, where this process has not observed a call itself."""
+        """Take over what was learnt elsewhere, except where this process has learnt enough, or more, from its calls."""
         with self._lock:
             own = {key: self._corrections[key] for key in self._observed}
-            self._corrections = {**start, **own}
+            self._observed = {
+                key
+                for key, known in own.items()
+                if known.calls >= ENOUGH or known.calls >= start.get(key, NOTHING_KNOWN).calls
+            }
+            self._corrections = {**start, **{key: own[key] for key in self._observed}}
 
     def observe(
         self,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kenshin.budget.calibration import Calibration, Correction
+from kenshin.budget.calibration import ENOUGH, Calibration, Correction
 from kenshin.budget.loading import WeightsLoader
 from kenshin.budget.weights import KEY, Weights
 from kenshin.ports import Versioned
@@ -57,9 +57,18 @@ def test_the_process_starts_from_the_registrys_weights() -> None:
 
 def test_what_the_process_has_observed_itself_stays() -> None:
     calibration = Calibration()
-    own = calibration.observe("m", "latin", 1_000, {"inputTokens": 2_000})
+    for _ in range(ENOUGH):
+        own = calibration.observe("m", "latin", 1_000, {"inputTokens": 2_000})
     assert WeightsLoader(lambda: Store(FITTED), calibration).refresh()
     assert calibration.corrections() == {**FITTED, ("m", "latin"): own}
+
+
+def test_a_call_that_came_before_the_registrys_weights_does_not_keep_them_out() -> None:
+    calibration = Calibration()
+    calibration.observe("m", "latin", 1_000, {"inputTokens": 5_000})
+    alone = calibration.observe("n", "latin", 1_000, {"inputTokens": 5_000})
+    assert WeightsLoader(lambda: Store(FITTED), calibration).refresh()
+    assert calibration.corrections() == {**FITTED, ("n", "latin"): alone}
 
 
 def test_live_values_refine_what_was_loaded() -> None:
