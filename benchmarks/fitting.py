@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kenshin.budget.check import check
-from kenshin.budget.estimate import _remembered
+from kenshin.budget.estimate import forget
 from kenshin.budget.fitting.fit import fit
 from kenshin.budget.models import Model
 
@@ -73,7 +73,7 @@ def median_ms(work: Callable[[], object], rounds: int = ROUNDS) -> float:
     """Median CPU time in milliseconds, with the memory of estimates empty each time."""
     took = []
     for _ in range(rounds):
-        _remembered.cache_clear()
+        forget()
         start = time.process_time()
         work()
         took.append(1_000 * (time.process_time() - start))
