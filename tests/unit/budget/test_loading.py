@@ -128,7 +128,7 @@ def test_no_weights_are_no_failure(caplog: pytest.LogCaptureFixture) -> None:
 def test_the_thread_ends_with_its_loader() -> None:
     loader = WeightsLoader(Store, Calibration(), delay_s=0.01, interval_s=0.01)
     loader.start()
-    thread = loader._thread
+    thread = loader._refresher._thread
     assert thread is not None
     del loader
     gc.collect()
