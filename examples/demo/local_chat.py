@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from kenshin.errors import BackendUnavailable
+from kenshin.errors import BackendUnavailable, NotFound
+from kenshin.runtime import Runtime
+from kenshin.settings import Settings
 from local_processes import free_port
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -28,13 +30,19 @@ def load_samples(home: Path, say: Callable[[str], None]) -> None:
     """Load the sample data, unless there is an index already.
 
     Raises:
-        BackendUnavailable: they could not be loaded.
+        KenshinError: they could not be loaded, or the index does not answer.
     """
-    if (home / "index.db").exists():
+    runtime = Runtime(Settings.from_env({**os.environ, "KENSHIN_HOME": str(home.absolute())}))
+    try:
+        runtime.index().describe()
         return
+    except NotFound:
+        pass
+    finally:
+        runtime.close()
     say("Loading the sample data: 420 documents are embedded, which takes a minute …")
     command = [str(Path(sys.executable).with_name("kenshin")), "demo", "load"]
-    environment = {**os.environ, "KENSHIN_HOME": str(home)}
+    environment = {**os.environ, "KENSHIN_HOME": str(home.absolute())}
     done = subprocess.run(command, env=environment, cwd=CHECKOUT, stdout=subprocess.DEVNULL)
     if done.returncode != 0:
         raise BackendUnavailable(

@@ -12,6 +12,7 @@ from pathlib import Path
 from kenshin.errors import KenshinError
 from local_airflow import ADMIN, CHECKOUT, VIEWER, LocalAirflow
 from local_chat import introduce, load_samples, local_chat
+from local_processes import undisturbed
 
 PARSE_TIMEOUT_S = 30.0
 
@@ -53,9 +54,10 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     finally:
-        if chat is not None:
-            chat.stop()
-        airflow.stop()
+        with undisturbed():
+            if chat is not None:
+                chat.stop()
+            airflow.stop()
 
 
 def _given() -> dict[str, str]:

@@ -8,7 +8,7 @@ import logging
 import uvicorn
 
 from orchestrator.app import create_app
-from orchestrator.bodies import LARGEST_BODY
+from orchestrator.guard import LARGEST_BODY
 
 
 def main() -> None:

@@ -20,15 +20,15 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from orchestrator import problems
-from orchestrator.bodies import LARGEST_BODY, ChatBody
 from orchestrator.chat import ChatAnswer, ChatFailed, ChatService, handle_chat_request
-from orchestrator.guard import BodyLimit, same_site
+from orchestrator.guard import LARGEST_BODY, BodyLimit, ChatBody, SameSite
 from orchestrator.making import close_service, make_service
 from orchestrator.status import status_of
 
 PAGE = Path(__file__).with_name("page")
 SEND_TIMEOUT_S = 10.0
-HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
+HOSTS = ["127.0.0.1", "localhost"]
+"""Another name in a request means that a page elsewhere had its own name point here (DNS rebinding)."""
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -88,6 +88,7 @@ def create_app(
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(BodyLimit, most=LARGEST_BODY)
+    app.add_middleware(SameSite)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
@@ -118,40 +119,50 @@ async def chat(body: ChatBody, request: Request) -> Response:
 
 async def converse(socket: WebSocket) -> None:
     """Answer messages one after the other: ``text`` frames while the model speaks, then ``answer`` or ``problem``."""
-    if not same_site(socket):
-        await socket.close(code=1008)
-        return
     await socket.accept()
-    loop = asyncio.get_running_loop()
-
-    def send(frame: Mapping[str, object]) -> None:
-        sending = asyncio.run_coroutine_threadsafe(socket.send_text(_json(frame).decode()), loop)
-        sending.result(SEND_TIMEOUT_S)
-
     while True:
         try:
             said = await socket.receive_text()
-            body = ChatBody.model_validate_json(said)
-            answer = await socket.app.state.desk.answer(
-                body,
-                headers=dict(socket.headers),
-                say=lambda text: send({"type": "text", "text": text}),
-                deliver=lambda answer: send({"type": "answer", **answer.as_dict()}),
-            )
-            problem = _busy() if answer is None else None
-        except (WebSocketDisconnect, KeyError):
+        except WebSocketDisconnect:
             return
-        except ValidationError as error:
-            problem = problems.invalid(
-                error.errors(include_url=False, include_input=False, include_context=False)
-            )
-        except ChatFailed as failed:
-            problem = problems.problem_of(failed)
+        except KeyError:
+            await socket.close(1003, "Frames are text.")
+            return
+        problem = await _spoken(socket, said)
         if problem is not None:
+            if problem["status"] == problems.GONE:
+                return
             try:
                 await socket.send_text(_json({**problem, "type": "problem"}).decode())
             except (WebSocketDisconnect, RuntimeError):
                 return
+
+
+async def _spoken(socket: WebSocket, said: str) -> dict[str, object] | None:
+    """Answer one frame; what comes back is why that could not be done."""
+    loop = asyncio.get_running_loop()
+
+    def send(frame: Mapping[str, object]) -> None:
+        sending = asyncio.run_coroutine_threadsafe(socket.send_text(_json(frame).decode()), loop)
+        try:
+            sending.result(SEND_TIMEOUT_S)
+        except TimeoutError as error:
+            sending.cancel()
+            raise WebSocketDisconnect(1006, "The client reads nothing") from error
+
+    try:
+        body = ChatBody.model_validate_json(said)
+        answer = await socket.app.state.desk.answer(
+            body,
+            headers=dict(socket.headers),
+            say=lambda text: send({"type": "text", "text": text}),
+            deliver=lambda answer: send({"type": "answer", **answer.as_dict()}),
+        )
+    except ValidationError as error:
+        return problems.invalid(error.errors(include_url=False, include_input=False, include_context=False))
+    except ChatFailed as failed:
+        return problems.problem_of(failed)
+    return _busy() if answer is None else None
 
 
 async def health(request: Request) -> Response:

@@ -181,7 +181,8 @@ def handle_chat_request(
             pipeline.finish_trace(trace)
     if assigned.exposed:
         record_observation(
-            observation_id=trace.trace_id,
+            # A caller's trace may hold several requests; each of them has a span of its own.
+            observation_id=f"{trace.trace_id}-{trace.span_id}",
             session_id=session_id,
             experiment_id=service.settings.experiment,
             group=assigned.arm,

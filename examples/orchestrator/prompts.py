@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,9 @@ TEMPLATES: Mapping[str, Template] = {
         ),
     )
 }
+_MARK = re.compile(r"<(?=\s*/?\s*passage)", re.IGNORECASE)
+"""Where a text would begin or end a passage by itself."""
+
 DEFAULT = "1.4.0"
 """The version for sessions of which the experiment says nothing."""
 
@@ -77,8 +81,8 @@ def template(version: str | None) -> Template:
 
 def passage_block(doc_id: str, text: str, score: float) -> dict[str, object]:
     """A passage as a content block; `score` tells the budget what it is worth, and is not sent."""
-    name = doc_id.replace('"', "'")
-    return {"text": f'<passage id="{name}">{text.replace("</passage>", "")}</passage>', "score": score}
+    name = _MARK.sub("(", doc_id).replace('"', "'")
+    return {"text": f'<passage id="{name}">{_MARK.sub("(", text)}</passage>', "score": score}
 
 
 def sent(block: Mapping[str, object]) -> dict[str, object]:

@@ -33,6 +33,15 @@ function seen(list, name, value, kind) {
   list.append(row);
 }
 
+function name(model) {
+  return model.replace(/^anthropic\./, "").split("@")[0];
+}
+
+function course(calls) {
+  const told = each => each.status + (each.retry_count ? " after " + each.retry_count + (each.retry_count === 1 ? " retry" : " retries") : "");
+  return calls.map(told).join(", then ");
+}
+
 function finish(frame) {
   const card = open.parentElement;
   card.classList.remove("waiting");
@@ -41,8 +50,8 @@ function finish(frame) {
   const last = frame.calls[frame.calls.length - 1];
   const budget = frame.budget;
   const fit = budget.action === "none" ? "" : ", " + budget.action;
-  seen(list, "model", last.model_id.replace(/^anthropic\./, "") + (last.fallback_of ? " (fallback)" : ""), last.fallback_of ? "warn" : "");
-  seen(list, "calls", frame.calls.length > 1 || last.retry_count ? frame.calls.map(each => each.status + (each.retry_count ? " after " + each.retry_count + " retries" : "")).join(", then ") : "", "warn");
+  seen(list, "model", name(last.model_id) + (last.fallback_of ? " (fallback)" : ""), last.fallback_of ? "warn" : "");
+  seen(list, "calls", frame.calls.length > 1 || last.retry_count ? course(frame.calls) : "", "warn");
   seen(list, "prompt", "arm " + frame.arm + ", " + frame.prompt_version);
   seen(list, "intent", frame.intent.replace("_", " "));
   seen(list, "budget", budget.utilization_pct + " % (at most " + budget.upper_pct + " %)" + fit, budget.status === "normal" ? "" : "warn");
@@ -57,11 +66,17 @@ function finish(frame) {
   done();
 }
 
-function fail(title, detail) {
+function fail(title, detail, frame) {
   if (!open) return;
   open.textContent = title + (detail ? ". " + detail : "");
   open.parentElement.classList.remove("waiting");
   open.parentElement.classList.add("failed");
+  if (frame?.trace_id) {
+    const list = element("dl", "seen");
+    seen(list, "calls", course(frame.calls), "warn");
+    seen(list, "trace", frame.trace_id.slice(-12));
+    open.parentElement.append(list);
+  }
   done();
 }
 
@@ -85,7 +100,7 @@ function connect() {
       if (!open) return;
       if (frame.type === "text") { open.textContent += frame.text; talk.scrollTop = talk.scrollHeight; }
       else if (frame.type === "answer") finish(frame);
-      else fail(frame.title, frame.detail);
+      else fail(frame.title, frame.detail, frame);
     };
   });
 }
@@ -106,7 +121,7 @@ async function look() {
     const notClosed = told.breakers.filter(each => each.state !== "closed");
     const drift = told.drift ? "drift p95 " + told.drift.p95_drift + " on " + told.drift.day : told.documents + " documents";
     state.className = told.status;
-    state.textContent = notClosed.length ? notClosed.map(each => each.name + " is " + each.state.replace("_", " ")).join(", ") : drift;
+    state.textContent = notClosed.length ? notClosed.map(each => name(each.name) + " is " + each.state.replace("_", " ")).join(", ") : drift;
   } catch (error) { state.className = ""; state.textContent = "no connection"; }
 }
 
@@ -115,5 +130,6 @@ field.addEventListener("keydown", event => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); form.requestSubmit(); }
 });
 document.querySelectorAll(".try button").forEach(each => each.addEventListener("click", () => ask(each.textContent)));
+setInterval(() => document.hidden || look(), 5000);
 look();
 field.focus();

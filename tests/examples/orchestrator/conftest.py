@@ -68,7 +68,8 @@ def service(runtime: Runtime, settings: ChatSettings) -> ChatService:
 
 @pytest.fixture
 def client(service: ChatService) -> Iterator[TestClient]:
-    with TestClient(create_app(lambda: service, close=lambda: None)) as asking:
+    app = create_app(lambda: service, close=lambda: None)
+    with TestClient(app, base_url="http://127.0.0.1:8090") as asking:
         yield asking
 
 

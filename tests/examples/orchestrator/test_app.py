@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
-from peers.bedrock import BedrockPeer, Fault, Pace
-from starlette.testclient import TestClient
+from peers.bedrock import BedrockPeer, Fault, Model, Pace, Reply
+from peers.bedrock.operations import Operations
+from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
-from orchestrator.app import Desk
+from kenshin.runtime import Runtime
+from orchestrator.app import Desk, create_app
 from orchestrator.chat import ChatService
 
+SOCKET = "ws://127.0.0.1:8090/ws"
 SAID = {"session_id": "s-1", "message": "How long do log groups keep events?"}
 
 
@@ -27,7 +32,7 @@ def frames(socket: Any, said: object = SAID) -> list[dict[str, Any]]:
 def test_over_a_socket_the_answer_comes_in_pieces_and_then_whole(
     client: TestClient, bedrock: BedrockPeer
 ) -> None:
-    with client.websocket_connect("/ws") as socket:
+    with client.websocket_connect(SOCKET) as socket:
         first, second = frames(socket), frames(socket, {**SAID, "message": "And how do I delete a bucket?"})
     for found in (first, second):
         assert len(found) >= 2
@@ -44,7 +49,7 @@ def test_a_stream_that_breaks_is_a_problem_and_the_socket_goes_on(
     client: TestClient, bedrock: BedrockPeer, fault: Fault
 ) -> None:
     bedrock.set_faults([fault])
-    with client.websocket_connect("/ws") as socket:
+    with client.websocket_connect(SOCKET) as socket:
         problem = frames(socket)[-1]
         bedrock.set_faults([])
         assert frames(socket)[-1]["type"] == "answer"
@@ -56,11 +61,13 @@ def test_a_listener_who_hangs_up_is_a_cancelled_call(
     client: TestClient, bedrock: BedrockPeer, records: Any
 ) -> None:
     bedrock.pace = Pace(token_s=0.02)
-    with client.websocket_connect("/ws") as socket:
+    with client.websocket_connect(SOCKET) as socket:
         socket.send_json(SAID)
         assert socket.receive_json()["type"] == "text"
+    end = time.monotonic() + 10
     while not records("prompt_trace"):
-        pass
+        assert time.monotonic() < end
+        time.sleep(0.01)
     [call] = records("bedrock_health")
     assert call["cancelled"] is True
     assert call["status"] == "success"
@@ -68,24 +75,34 @@ def test_a_listener_who_hangs_up_is_a_cancelled_call(
 
 @pytest.mark.parametrize("said", ["", "no json", "[]", "{}", json.dumps({**SAID, "more": 1}), '{"a":' * 5000])
 def test_a_malformed_frame_is_a_problem(client: TestClient, said: str) -> None:
-    with client.websocket_connect("/ws") as socket:
+    with client.websocket_connect(SOCKET) as socket:
         [problem] = frames(socket, said)
         assert (problem["type"], problem["status"]) == ("problem", 422)
         assert frames(socket)[-1]["type"] == "answer"
 
 
-@pytest.mark.parametrize("origin", ["https://elsewhere.example", "http://testserver:81", "null"])
+@pytest.mark.parametrize(
+    "origin", ["https://elsewhere.example", "http://127.0.0.1:81", "http://[", "null", ""]
+)
 def test_a_page_of_another_site_gets_no_socket(client: TestClient, origin: str) -> None:
     with (
         pytest.raises(WebSocketDisconnect) as refused,
-        client.websocket_connect("/ws", headers={"Origin": origin}),
+        client.websocket_connect(SOCKET, headers={"Origin": origin}),
     ):
         pass
     assert refused.value.code == 1008
 
 
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", ""])
+def test_a_page_of_another_site_can_ask_nothing(client: TestClient, bedrock: BedrockPeer, kind: str) -> None:
+    headers = {"Origin": "https://elsewhere.example", "Content-Type": kind}
+    answer = client.post("/chat", content=json.dumps(SAID), headers=headers)
+    assert (answer.status_code, answer.json()["status"]) == (403, 403)
+    assert bedrock.log == []
+
+
 def test_a_page_of_this_service_gets_one(client: TestClient) -> None:
-    with client.websocket_connect("/ws", headers={"Origin": "http://testserver"}) as socket:
+    with client.websocket_connect(SOCKET, headers={"Origin": "http://127.0.0.1:8090"}) as socket:
         assert frames(socket)[-1]["type"] == "answer"
 
 
@@ -126,8 +143,46 @@ def test_a_body_that_is_too_long_is_turned_away_however_it_comes(client: TestCli
     assert client.post("/chat", content=(b"a" * 1000 for _ in range(70))).status_code == 413
 
 
-def test_another_host_name_is_turned_away(client: TestClient) -> None:
-    assert client.get("/health", headers={"Host": "attacker.example"}).status_code == 400
+@pytest.mark.parametrize("host", ["attacker.example", "testserver", "127.0.0.1.attacker.example", ""])
+def test_another_host_name_is_turned_away(client: TestClient, host: str) -> None:
+    assert client.get("/health", headers={"Host": host}).status_code == 400
+    with pytest.raises(WebSocketDenialResponse), client.websocket_connect(SOCKET, headers={"Host": host}):
+        pass
+
+
+def test_a_client_that_reads_nothing_is_given_up(
+    service: ChatService, records: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.app.SEND_TIMEOUT_S", 0.05)
+    app = create_app(lambda: service, close=lambda: None)
+    app.state.desk = Desk(service)
+    scope = {"type": "websocket", "path": "/ws", "headers": [(b"host", b"127.0.0.1")], "subprotocols": []}
+    scope |= {"query_string": b"", "scheme": "ws", "root_path": ""}
+
+    async def talk() -> None:
+        said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        said.put_nowait({"type": "websocket.connect"})
+        said.put_nowait({"type": "websocket.receive", "text": json.dumps(SAID)})
+
+        async def send(frame: Any) -> None:
+            if frame["type"] == "websocket.send":
+                await asyncio.Event().wait()
+
+        await asyncio.wait_for(app(scope, said.get, send), 10)
+
+    asyncio.run(talk())
+    app.state.desk.close()
+    [call] = records("bedrock_health")
+    assert call["cancelled"] is True
+    assert len(records("prompt_trace")) == 1
+
+
+def test_a_frame_that_is_no_text_ends_the_conversation(client: TestClient) -> None:
+    with client.websocket_connect(SOCKET) as socket:
+        socket.send_bytes(json.dumps(SAID).encode())
+        with pytest.raises(WebSocketDisconnect) as ended:
+            socket.receive_text()
+    assert ended.value.code == 1003
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("GET", "/chat", 405)])
@@ -178,13 +233,18 @@ def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
         assert "innerHTML" not in part.text
 
 
-def test_no_word_of_a_request_is_logged(
-    client: TestClient, bedrock: BedrockPeer, caplog: pytest.LogCaptureFixture
+def test_no_word_of_a_request_is_logged_or_signalled(
+    client: TestClient, bedrock: BedrockPeer, runtime: Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("DEBUG", logger="orchestrator")
-    caplog.set_level("DEBUG", logger="kenshin")
+    for logger in ("orchestrator", "kenshin", "uvicorn"):
+        caplog.set_level("DEBUG", logger=logger)
     secret = "the-secret-of-the-customer"
+    bedrock.operations = Operations(Model(answer=lambda prompt: Reply(f"You said {secret}")))
     bedrock.set_faults([Fault("error", code="ValidationException", times=1)])
     client.post("/chat", json={"session_id": "s-1", "message": secret})
     client.post("/chat", json={"session_id": "s-1", "message": secret})
     assert secret not in caplog.text
+    (sink,) = runtime.recorder.sinks
+    signals = [each.log_fields() for each in sink.records]  # type: ignore[attr-defined]
+    assert {"prompt_trace", "bedrock_health", "budget_check"} <= {each["log_type"] for each in signals}
+    assert secret not in json.dumps(signals, default=str)

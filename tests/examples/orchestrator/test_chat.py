@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from peers.bedrock import BedrockPeer, ChatAnswers, Fault, Model
+from peers.bedrock import BedrockPeer, ChatAnswers, Fault, Model, Reply
 from peers.bedrock.operations import Operations
 from starlette.testclient import TestClient
 
@@ -79,6 +79,20 @@ def test_the_response_is_scored_and_observed_in_its_arm(client: TestClient, runt
     assert stored[0].quality_score == answer["quality"]["score"]
     assert stored[0].trace_id == answer["trace_id"]
     assert stored[0].metrics["tokens.input"] == answer["calls"][0]["input_tokens"]
+
+
+def test_requests_of_one_trace_are_observed_each(client: TestClient) -> None:
+    for number in range(3):
+        ask(client, f"{QUESTION} {number}", traceparent=f"00-{'a' * 32}-{'b' * 16}-01")
+    assert flush_observations() == 0
+    assert observation_stats().stored == 3
+
+
+def test_a_conversation_goes_on_after_an_empty_answer(client: TestClient, bedrock: BedrockPeer) -> None:
+    bedrock.operations = Operations(Model(answer=lambda prompt: Reply("")))
+    assert ask(client).status_code == 200
+    bedrock.operations = Operations(Model())
+    assert ask(client).status_code == 200
 
 
 def test_both_versions_are_given_out_and_each_session_keeps_its_own(client: TestClient) -> None:

@@ -70,6 +70,8 @@ def test_a_question_is_answered_on_the_page(page: Page, bedrock: BedrockPeer) ->
     bedrock.set_faults([Fault("error", code="InternalServerException")])
     ask(page, "And now?", 2)
     assert "The model failed" in page.locator(".answer.failed p").inner_text()
+    # The first model failed, and the one in its stead.
+    assert "error, then error" in page.locator(".answer.failed .seen").inner_text()
     bedrock.set_faults([])
     ask(page, "And now?", 3)
     fits = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

@@ -97,6 +97,14 @@ class Operations:
     def _converse(self, name: str, said: Mapping[str, Any]) -> Answer:
         if not said.get("messages") or said["messages"][0]["role"] != "user":
             raise ServiceError("ValidationException", "A conversation must start with a user message.")
+        for at, message in enumerate(said["messages"]):
+            for place, block in enumerate(message["content"]):
+                if "text" in block and not block["text"].strip():
+                    raise ServiceError(
+                        "ValidationException",
+                        f"The text field in the ContentBlock object at messages.{at}.content.{place} is blank. "
+                        "Add text to the text field, and try again.",
+                    )
         prompt = of_converse(
             name, said["modelId"], said, self._model.counter, guarded="guardrailConfig" in said
         )
@@ -127,7 +135,7 @@ class Operations:
     def _invoke(self, name: str, said: Mapping[str, Any]) -> Answer:
         try:
             body = json.loads(said.get("body") or b"")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ServiceError("ValidationException", f"Malformed input request: {error}") from error
         if not isinstance(body, dict):
             raise ServiceError("ValidationException", "Malformed input request: no JSON object")
@@ -195,7 +203,7 @@ class Operations:
         else:
             try:
                 body = json.loads(given["invokeModel"]["body"])
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ServiceError("ValidationException", f"Malformed input request: {error}") from error
             prompt = of_messages("CountTokens", said["modelId"], checked(body), self._model.counter)
         return Answer(

@@ -175,7 +175,7 @@ def of_messages(
 def _schema(text: str) -> Mapping[str, Any]:
     try:
         read = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ServiceError("ValidationException", f"The JSON Schema is no JSON: {error}") from error
     if not isinstance(read, dict):
         raise ServiceError("ValidationException", "The JSON Schema is no object")

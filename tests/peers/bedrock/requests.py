@@ -63,6 +63,9 @@ class Request(BaseHTTPRequestHandler):
             return
         target = urlsplit(self.path)
         if target.path.startswith(CONTROL):
+            if not self._own():
+                self._answer({"message": "pages of other sites may not ask"}, 403)
+                return
             self._control(method, target.path.removeprefix(CONTROL), target.query, body)
             return
         route = self.peer.service.route(method, target.path)
@@ -232,7 +235,7 @@ class Request(BaseHTTPRequestHandler):
         elif name == "faults" and method == "DELETE":
             peer.set_faults(())
             self._answer({"faults": []})
-        elif name == "faults" and method in {"POST", "PUT"}:
+        elif name == "faults" and method == "PUT":
             try:
                 said = json.loads(body)
                 peer.set_faults([Fault.of(each) for each in said["faults"]], seed=said.get("seed", 0))
@@ -242,6 +245,11 @@ class Request(BaseHTTPRequestHandler):
                 self._answer({"faults": peer.faults.state()})
         else:
             self._answer({"message": "GET log?since=, GET, PUT or DELETE faults"}, 404)
+
+    def _own(self) -> bool:
+        """Whether a request was made by no page of a browser, and not by way of another name that points here."""
+        host = self.headers.get("Host", "").rpartition(":")[0]
+        return host in {"127.0.0.1", "localhost"} and "Origin" not in self.headers
 
     def _answer(self, value: Any, status: int = 200) -> None:
         self._send(status, _json(value), None, {"Content-Type": "application/json"})

@@ -68,6 +68,24 @@ def test_converse_quotes_the_context_and_reports_usage(bedrock: BedrockPeer, bed
     assert entry.complete
 
 
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_a_blank_text_is_refused_and_its_place_named(bedrock_client: Any, text: str) -> None:
+    with pytest.raises(ClientError, match=r"messages\.2\.content\.0 is blank") as refused:
+        bedrock_client.converse(
+            modelId=HAIKU,
+            messages=[*user("a"), {"role": "assistant", "content": [{"text": "b"}]}, *user(text)],
+        )
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+
+
+@pytest.mark.parametrize("operation", ["invoke_model", "count_tokens"])
+def test_a_body_that_is_nested_too_deep_is_refused(bedrock_client: Any, operation: str) -> None:
+    body = b"[" * 100_000
+    given = {"body": body} if operation == "invoke_model" else {"input": {"invokeModel": {"body": body}}}
+    with pytest.raises(ClientError, match="Malformed input request"):
+        getattr(bedrock_client, operation)(modelId=HAIKU, **given)
+
+
 def test_japanese_is_quoted_too(bedrock_client: Any) -> None:
     answer = bedrock_client.converse(
         modelId=HAIKU, system=[{"text": CONTEXT}], messages=user("保存期間は何日ですか")

@@ -99,6 +99,24 @@ def test_it_listens_on_this_machine_alone(bedrock: BedrockPeer) -> None:
         assert other.connect_ex(("127.0.0.2", bedrock.port)) != 0
 
 
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://elsewhere.example"}, {"Host": "elsewhere.example:80"}, {"Origin": "null"}]
+)
+def test_no_page_of_a_browser_may_change_the_faults_or_read_the_log(headers: dict[str, str]) -> None:
+    faults = json.dumps({"faults": [{"kind": "error"}]})
+    with BedrockPeer() as peer:
+        for method, path, body in (
+            ("PUT", "faults", faults),
+            ("GET", "log", None),
+            ("DELETE", "faults", None),
+        ):
+            connection = http.client.HTTPConnection("127.0.0.1", peer.port, timeout=5)
+            connection.request(method, f"/_peer/{path}", body, headers)
+            assert connection.getresponse().status == 403
+            connection.close()
+        assert peer.faults.state() == []
+
+
 def test_it_stops_with_callers_still_waiting() -> None:
     before = threading.active_count()
     peer = BedrockPeer(faults=[Fault("hang", delay_s=60)])

@@ -1,4 +1,8 @@
-"""The load generator's command: a run, its figures, and whether the signals tell the same."""
+"""The command: a run, its figures, and whether the signals tell the same.
+
+``python -m orchestrator.load --rate 50 --seconds 60`` starts a stand-in for the model API and the service for itself,
+injects faults, and afterwards compares its log with the signals. With ``--url`` it only talks to a service that runs.
+"""
 
 from __future__ import annotations
 
@@ -9,29 +13,31 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from kenshin.current import use
+from kenshin.experiments.observation import SHARDS, ABObservation
 from kenshin.runtime import Runtime
 from kenshin.settings import Settings
-from orchestrator.comparison import (
+from orchestrator.load.arrivals import Load, Plan
+from orchestrator.load.comparison import (
     Rows,
     added_time,
     beside_journal,
     beside_signals,
-    own_time,
+    beside_store,
     signals_of,
 )
-from orchestrator.corpus import load_corpus
-from orchestrator.load import Load, Plan
+from orchestrator.load.corpus import load_corpus
+from orchestrator.load.outages import schedule
+from orchestrator.load.outcomes import Outcome, name_of, share
+from orchestrator.load.texts import questions
 from orchestrator.local import CHECKOUT, LocalChat
-from orchestrator.outages import schedule
-from orchestrator.outcomes import Outcome, name_of, share
 from orchestrator.settings import ChatSettings
-from orchestrator.texts import questions
 
 STATES = {0: "closed", 1: "half open", 2: "open"}
 SERVICE = {
@@ -42,8 +48,6 @@ SERVICE = {
     "ORCHESTRATOR_PRACTICAL_RATIO": "0.012",
 }
 """Short times and a small budget, so that a minute shows it all."""
-
-SETTLED_S = 20.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,17 +85,17 @@ def _own_run(said: Any, plan: Plan) -> int:
         load = Load(chat.url, pool, plan)
         asyncio.run(load.warm_up())
         faults = [] if said.calm else schedule(plan.seconds)
-        told = httpx.put(f"{chat.bedrock_url}/_peer/faults", json={"faults": faults, "seed": plan.seed})
-        told.raise_for_status()
+        stand_in = httpx.Client(base_url=f"{chat.bedrock_url}/_peer/", timeout=30, trust_env=False)
+        stand_in.put("faults", json={"faults": faults, "seed": plan.seed}).raise_for_status()
         print(
             f"{len(load.outcomes)} requests to warm up; {plan.rate:g}/s for {plan.seconds:g} s …",
             flush=True,
         )
         began = time.time()
         asyncio.run(load.run())
-        status = _settled(chat.url)
-        journal = httpx.get(f"{chat.bedrock_url}/_peer/log", timeout=30).json()["entries"]
-        struck = httpx.get(f"{chat.bedrock_url}/_peer/faults").json()["faults"]
+        journal = stand_in.get("log").json()["entries"]
+        struck = stand_in.get("faults").json()["faults"]
+    # The service has ended: what it had queued is written, or lost.
     ids = {outcome.trace_id for outcome in load.outcomes if outcome.trace_id}
     signals = signals_of(said.home / "signals", ids, name_of(ChatSettings().model))
     _print_outcomes(load.outcomes)
@@ -102,24 +106,19 @@ def _own_run(said: Any, plan: Plan) -> int:
     print("\nThe first model's breaker, in seconds of the run:")
     for at, state in signals.circuit:
         print(f"  {max(at / 1000 - began, 0):6.1f}  {STATES[state]}")
-    answered = sum(outcome.status == 200 for outcome in load.outcomes)
-    observed = ("scored observations in the store", answered, status["observations"]["stored"])
-    same = _print_rows(
-        "The generator's log and the signals", [*beside_signals(load.outcomes, signals), observed]
+    same = _print_rows("The generator's log and the signals", beside_signals(load.outcomes, signals))
+    same &= _print_rows(
+        "The generator's log and the store", beside_store(load.outcomes, _stored(said.home, began))
     )
     same &= _print_rows(
         "The generator's log and the model server's journal", beside_journal(load.outcomes, journal)
     )
     print(f"\nLines of nobody's requests: {signals.foreign}")
-    plain, every = added_time(load.outcomes, journal)
-    own = own_time(load.outcomes)
-    print("\nTime in the service minus time in the model server, ms      requests     p50     p99")
-    for name, found in (
-        ("one call, first try", plain),
-        ("all answers, retries and pauses included", every),
-        ("service minus its model calls (Kenshin and the service)", own),
-    ):
-        print(f"  {name:56} {found.requests:8} {found.p50:7} {found.p99:7}")
+    print(
+        "\nTime beside the model server's, ms                                      requests     p50     p99"
+    )
+    for found in added_time(load.outcomes, journal):
+        print(f"  {found.what:66} {found.requests:8} {found.p50:7} {found.p99:7}")
     same &= signals.foreign == 0
     print("\nThe signals tell exactly what happened." if same else "\nTHE COUNTS DIFFER.")
     return 0 if same else 1
@@ -130,15 +129,20 @@ async def _loaded(load: Load) -> None:
     await load.run()
 
 
-def _settled(url: str) -> dict[str, Any]:
-    """The service's state, once nothing is queued any more."""
-    end = time.monotonic() + SETTLED_S
-    while True:
-        status: dict[str, Any] = httpx.get(f"{url}/health", timeout=30).json()
-        waiting = status["observations"]["queued"] + sum(lane["waiting"] for lane in status["signals"])
-        if waiting == 0 or time.monotonic() > end:
-            return status
-        time.sleep(0.2)
+def _stored(home: Path, began: float) -> Sequence[ABObservation]:
+    """The observations of the run's experiment, from the store itself."""
+    runtime = Runtime(Settings.from_env({"KENSHIN_HOME": str(home)}))
+    today = runtime.clock().astimezone(runtime.settings.zone).date()
+    found: list[ABObservation] = []
+    for day in {today, datetime.fromtimestamp(began, runtime.settings.zone).date()}:
+        for shard in range(SHARDS):
+            page: str | None = ""
+            while page is not None:
+                read = runtime.observations.read(ChatSettings().experiment, day, shard, page=page or None)
+                found += read.items
+                page = read.next
+    runtime.close()
+    return found
 
 
 def _print_outcomes(outcomes: Sequence[Outcome]) -> None:

@@ -16,7 +16,7 @@ from kenshin.samples.operations import load_operations
 LONGEST = 300
 """Characters of a document: short ones are embedded in a tenth of a second."""
 
-SPEC = Path(__file__).resolve().parents[2] / "include" / "corpora" / "operations.json"
+SPEC = Path(__file__).resolve().parents[3] / "include" / "corpora" / "operations.json"
 
 
 def load_corpus(runtime: Runtime, count: int) -> list[str]:

@@ -1,7 +1,7 @@
-"""Load for the service: open-loop arrivals, several turns a session, HTTP and WebSocket, and its own log of all of it.
+"""Arrivals: people who come by chance, say something and go on when they are answered, over HTTP or a WebSocket.
 
-``python -m orchestrator.load --rate 50 --seconds 60`` starts a stand-in for the model API and the service for itself,
-injects faults, and afterwards compares its log with the signals. With ``--url`` it only talks to a service that runs.
+An arrival waits for nobody's answer (open loop), and what it waits is counted from the instant at which it was due:
+where service or generator fall behind, this shows as waiting.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from orchestrator.outcomes import Outcome
-from orchestrator.texts import again, conversation
+from orchestrator.load.outcomes import Outcome
+from orchestrator.load.texts import again, conversation
 
 PATIENCE_S = 60.0
 
@@ -79,7 +79,7 @@ class Load:
         async with self._client() as client:
             for number, (question, language) in enumerate(self._pool):
                 for said in (question, again(question, language)):
-                    await self._over_http(client, f"warm-{self._plan.seed}-{number}", said)
+                    await self._over_http(client, f"warm-{self._plan.seed}-{number}", said, time.monotonic())
 
     async def run(self) -> None:
         """All arrivals, and then the answers that are still on their way."""
@@ -88,7 +88,7 @@ class Load:
             due = 0.0
             while (due := due + self._random.expovariate(self._plan.rate)) < self._plan.seconds:
                 await asyncio.sleep(max(0.0, self._began + due - time.monotonic()))
-                tasks.create_task(self._turn(client, self._next_person()))
+                tasks.create_task(self._turn(client, self._next_person(), self._began + due))
         for person in self._idle:
             await _hang_up(person)
 
@@ -109,30 +109,28 @@ class Load:
             left=turns,
         )
 
-    async def _turn(self, client: httpx.AsyncClient, person: _Person) -> None:
+    async def _turn(self, client: httpx.AsyncClient, person: _Person, due: float) -> None:
         said = next(person.says)
         person.left -= 1
         if person.way == "ws":
-            await self._over_socket(person, said)
+            await self._over_socket(person, said, due)
         else:
-            await self._over_http(client, person.session_id, said)
+            await self._over_http(client, person.session_id, said, due)
         if person.left:
             self._idle.append(person)
         else:
             await _hang_up(person)
 
-    async def _over_http(self, client: httpx.AsyncClient, session_id: str, said: str) -> None:
-        began = time.monotonic()
+    async def _over_http(self, client: httpx.AsyncClient, session_id: str, said: str, due: float) -> None:
         try:
             answer = await client.post("/chat", json={"session_id": session_id, "message": said})
             status, body = answer.status_code, answer.json()
         except (httpx.HTTPError, ValueError):
             status, body = 0, {}
-        self._note(began, "http", status, body)
+        self._note(due, "http", status, body)
 
-    async def _over_socket(self, person: _Person, said: str) -> None:
-        began, pieces = time.monotonic(), 0
-        status, body = 0, dict[str, Any]()
+    async def _over_socket(self, person: _Person, said: str, due: float) -> None:
+        status, body, pieces = 0, dict[str, Any](), 0
         with suppress(WebSocketException, OSError, TimeoutError, ValueError):
             async with asyncio.timeout(PATIENCE_S):
                 if person.socket is None:
@@ -146,11 +144,11 @@ class Load:
                         status, body = frame.get("status", 200), frame
         if status == 0:
             await _hang_up(person)
-        self._note(began, "ws", status, body, pieces)
+        self._note(due, "ws", status, body, pieces)
 
-    def _note(self, began: float, way: Any, status: int, body: Any, pieces: int = 0) -> None:
-        waited = 1000 * (time.monotonic() - began)
-        self.outcomes.append(Outcome(began - self._began, way, status, waited, body, pieces))
+    def _note(self, due: float, way: Any, status: int, body: Any, pieces: int = 0) -> None:
+        waited = 1000 * (time.monotonic() - due)
+        self.outcomes.append(Outcome(due - self._began, way, status, waited, body, pieces))
 
 
 async def _hang_up(person: _Person) -> None:
@@ -158,9 +156,3 @@ async def _hang_up(person: _Person) -> None:
         with suppress(WebSocketException, OSError):
             await person.socket.close()
         person.socket = None
-
-
-if __name__ == "__main__":
-    from orchestrator.load_command import main
-
-    raise SystemExit(main())

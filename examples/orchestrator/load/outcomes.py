@@ -15,10 +15,10 @@ class Outcome:
     """One request.
 
     Args:
-        at_s: when it was sent, in seconds from the run's start.
+        at_s: when it was due, in seconds from the run's start.
         way: how.
         status: HTTP status, or that of the problem; 200 for an answer; 0: nothing came back.
-        waited_ms: from sending to the end of the answer.
+        waited_ms: from then to the end of the answer, as the client saw it.
         body: the answer or the problem.
         pieces: how many pieces of text came before it.
     """
