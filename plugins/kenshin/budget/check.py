@@ -326,7 +326,7 @@ def _history(messages: Sequence[Mapping[str, object]]) -> _Section:
         )
     tokens, texts = 0, list[str]()
     for message in messages:
-        if not isinstance(message, Mapping):
+        if type(message) is not dict and not isinstance(message, Mapping):
             raise InvalidInput(
                 value=type(message).__name__, reason="no message", mend="Give messages with role and content."
             )

@@ -30,6 +30,9 @@ SHARED = 2 * READ_WHOLE
 REMEMBERED, LONG_REMEMBERED, REMEMBERED_LENGTH = 4_096, 256, 65_536
 """Texts that are remembered: short ones, those that are not read whole, and the longest; the cache holds the texts."""
 
+THINNINGS, FEW = 256, 64
+"""Prompts whose thinning is remembered, by the lengths of their texts, and how many texts they have at most."""
+
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -119,7 +122,11 @@ def thinning(lengths: Sequence[int]) -> int:
     Args:
         lengths: of its texts, in characters.
     """
-    thin, single, longer = 1, 0, lengths
+    return (_thinning if len(lengths) > FEW else _remembered_thinning)(tuple(lengths))
+
+
+def _thinning(lengths: tuple[int, ...]) -> int:
+    thin, single, longer = 1, 0, [*lengths]
     while longer:
         # A text of one block keeps it, however thin the others become.
         single += sum(min(each, BLOCK) for each in longer if each <= thin * BLOCK)
@@ -170,11 +177,13 @@ def _measure(text: str, family: Family, thin: int) -> TokenEstimate:
 
 _remembered = lru_cache(maxsize=REMEMBERED)(_measure)
 _long_remembered = lru_cache(maxsize=LONG_REMEMBERED)(_measure)
+_remembered_thinning = lru_cache(maxsize=THINNINGS)(_thinning)
 
 
 def forget() -> None:
     """Forget all estimates and words, as a process that has just begun: for measurements."""
     _remembered.cache_clear()
     _long_remembered.cache_clear()
+    _remembered_thinning.cache_clear()
     for family in FAMILIES:
         lexicon(family).forget()
