@@ -55,7 +55,7 @@ chat-load: .venv/.runtime ## Load the example service for a minute, with faults,
 
 .PHONY: test
 test: .venv/.dev ## Run the tests, a live Airflow included (ARGS="-k drift" narrows them).
-	@$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not compose and not slow and not standins" $(ARGS)
+	@$(TEST_ENV) $(BIN)/python -m pytest -n 2 -m "not compose and not slow and not standins" $(ARGS)
 
 .PHONY: lint
 lint: .venv/.dev ## Check style, forbidden imports and types.

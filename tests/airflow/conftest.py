@@ -1,7 +1,4 @@
-"""One real Airflow for all tests of this folder: the project's DAGs and plugins, a fresh home for Kenshin.
-
-One worker of pytest runs them all, so that there is one Airflow however many workers there are.
-"""
+"""One real Airflow for all tests of this folder: the project's DAGs and plugins, a fresh home for Kenshin."""
 
 from __future__ import annotations
 
@@ -20,7 +17,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.airflow)
-            item.add_marker(pytest.mark.xdist_group("airflow"))
 
 
 @pytest.fixture(scope="session")
