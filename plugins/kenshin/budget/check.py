@@ -236,7 +236,7 @@ def check(
         status=status,
         largest_section=largest,
         largest_section_tokens=sections[largest],
-        recommendation=_recommendation(status, total / limit, upper / limit, largest, sections[largest]),
+        recommendation=_recommendation(status, total / limit, upper / limit, largest, sections, limit),
         upper_tokens=upper,
         upper_pct=round(100 * upper / limit, 1),
         sections=sections,
@@ -300,11 +300,16 @@ def _status(upper: float, policy: BudgetPolicy) -> Status:
     return "warning" if upper > policy.warning else "normal"
 
 
-def _recommendation(status: Status, share: float, upper: float, largest: str, tokens: int) -> str | None:
+def _recommendation(
+    status: Status, share: float, upper: float, largest: str, sections: Mapping[str, int], limit: int
+) -> str | None:
     used = f"{share:.0%} of budget used (at most {upper:.0%})."
+    reserve = sections["output_reserve"]
+    if status != "normal" and 2 * reserve > limit:
+        used += f" {reserve} of {limit} tokens are the reserve for the answer: lower it, or raise the practical ratio."
     if status == "critical":
         return (
-            f"CRITICAL: {used} Largest section '{largest}' ({tokens} tokens). "
+            f"CRITICAL: {used} Largest section '{largest}' ({sections[largest]} tokens). "
             "Compress conversation history or reduce RAG context."
         )
     if status == "warning":

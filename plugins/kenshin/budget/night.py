@@ -23,6 +23,8 @@ DAYS = 7
 """Days whose usage is fitted unless told otherwise."""
 
 MOST_DAYS = 366
+VERDICTS = 20
+"""Models and scripts whose verdict a summary names."""
 
 
 def fit_night(
@@ -153,14 +155,18 @@ def read_report(lake: Lake, day: date) -> dict[str, object]:
 
 
 def summary(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A report in a few numbers: what crosses from task to task."""
+    """A report in a few numbers and verdicts, those of most calls first: what crosses from task to task."""
     outcomes = [row["outcome"] for row in body["rows"]]
+    most = sorted(body["rows"], key=lambda row: (-row["calls"], row["model"], row["script"]))[:VERDICTS]
     return {
         "through_day": body["through_day"],
         "days": body["days"],
         "calls": body["calls"],
         "unreadable": body["unreadable"],
         **{outcome: outcomes.count(outcome) for outcome in ("accepted", "refused", "too_few")},
+        "verdicts": [
+            {name: row[name] for name in ("model", "script", "calls", "outcome", "reason")} for row in most
+        ],
     }
 
 

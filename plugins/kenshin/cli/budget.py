@@ -14,7 +14,7 @@ import typer
 
 from kenshin.budget import api
 from kenshin.budget.event import SECTIONS, answer_of, read_event
-from kenshin.budget.night import DAYS, fit_night, put_in_force, read_report
+from kenshin.budget.night import DAYS, fit_night, put_in_force
 from kenshin.budget.night import reset as drop
 from kenshin.budget.weights import read_weights, rows_of
 from kenshin.cli.output import AsJson, say, show_facts, show_json, show_rows
@@ -175,12 +175,18 @@ def calibrate(
     if as_json:
         show_json(told)
         return
-    if not dry_run:
-        rows: Any = read_report(our.lake, day)["rows"]
-        show_rows(rows, as_json=False, title=f"Calibration through {day}", empty="", columns=FITTED)
-    show_facts(told, as_json=False, title="Dry run: nothing comes into force" if dry_run else "Calibration")
+    verdicts = told.pop("verdicts")
+    title = f"Calibration through {day}" + (", a dry run: nothing comes into force" if dry_run else "")
+    if verdicts:
+        show_rows(verdicts, as_json=False, title=title, empty="", columns=FITTED)
+    show_facts(told, as_json=False, title="In sum" if verdicts else title)
     if not told["calls"]:
-        say("No usage was recorded: call observe_usage after each answer, or use the wrapper of the client.")
+        first = day - timedelta(days=days - 1)
+        say(
+            f"No usage was recorded from {first} through {day}. Services record it by observe_usage or the client's wrapper."
+        )
+        if not through:
+            say(f"Today is not over and not looked at; --through {day + timedelta(days=1)} does.")
 
 
 @app.command()
