@@ -20,12 +20,13 @@ from kenshin.budget.weights import read_weights, rows_of
 from kenshin.cli.output import AsJson, say, show_facts, show_json, show_rows
 from kenshin.current import current
 from kenshin.days import day_of, parse_day
-from kenshin.errors import InvalidInput
+from kenshin.errors import ContextBudgetExceeded, InvalidInput
 
 app = typer.Typer(
     help="Context budget: check a prompt, calibrate its estimates, list models.", no_args_is_help=True
 )
 
+EXAMPLE = '{"user_message": "Where is my order?"}'
 CODES = {"normal": 0, "warning": 3, "critical": 4}
 IN_FORCE = {
     "model": "model",
@@ -103,7 +104,16 @@ def fit(
     A prompt that cannot be made to fit ends the command with code 2.
     """
     event = _event(file, model, max_tokens)
-    found = api.fit_budget(**read_event(event))
+    try:
+        found = api.fit_budget(**read_event(event))
+    except ContextBudgetExceeded as error:
+        raise ContextBudgetExceeded(
+            value=error.value,
+            reason=error.reason,
+            mend="Shorten these in the file, or name a model with a larger window by --model "
+            "(see: kenshin budget models).",
+            best=error.best,
+        ) from error
     left = {name: getattr(found, name) for name in SECTIONS if name in event}
     if out is not None:
         _write(out, {**event, **left})
@@ -230,13 +240,10 @@ def _read(file: str) -> Mapping[str, Any]:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
         event = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
-        raise InvalidInput(
-            value=file, reason=f"no JSON can be read from it ({error})", mend="Give a file, or '-'."
-        ) from error
+        mend = f"Pipe a JSON object, e.g. {EXAMPLE}." if file == "-" else "Give a file of JSON, or '-'."
+        raise InvalidInput(value=file, reason=f"no JSON can be read from it ({error})", mend=mend) from error
     if not isinstance(event, dict):
-        raise InvalidInput(
-            value=file, reason="no JSON object", mend='Give e.g. {"user_message": "Where is my order?"}.'
-        )
+        raise InvalidInput(value=file, reason="no JSON object", mend=f"Give e.g. {EXAMPLE}.")
     return event
 
 

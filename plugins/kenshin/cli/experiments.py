@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,16 +29,9 @@ LISTED = {
     "winner": "winner",
 }
 
-app.command("report")(reports.report)
-app.command("looks")(reports.looks)
-app.command("promote")(promotion.promote)
-app.command("ledger")(promotion.ledger)
-app.command("simulate")(simulation.simulate_experiment)
-
 Id = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="The experiment's id.")]
 
 
-@app.command("list")
 def list_experiments(as_json: AsJson = False) -> None:
     """All experiments, with status and arms."""
     found = api.list_experiments()
@@ -52,7 +45,7 @@ def list_experiments(as_json: AsJson = False) -> None:
             "arms": ", ".join(
                 f"{arm.name}: {arm.prompt_version} ({arm.share:.0%})" for arm in each.value.all_arms()
             ),
-            "created_at": _instant(each.value.created_at),
+            "created_at": datetime.fromtimestamp(each.value.created_at, UTC),
             "winner": each.value.winner,
         }
         for each in found
@@ -66,7 +59,6 @@ def list_experiments(as_json: AsJson = False) -> None:
     )
 
 
-@app.command()
 def create(
     experiment_id: Annotated[
         str | None, typer.Argument(metavar="[EXPERIMENT]", help="The new experiment's id.")
@@ -103,13 +95,11 @@ def create(
     _show(api.create_experiment(definition, start=start).value, as_json)
 
 
-@app.command()
 def start(experiment_id: Id, as_json: AsJson = False) -> None:
     """Start a draft: from now on sessions are assigned to its arms."""
     _show(api.start_experiment(experiment_id).value, as_json)
 
 
-@app.command()
 def change(
     experiment_id: Id,
     split: Annotated[
@@ -153,7 +143,6 @@ def change(
         )
 
 
-@app.command()
 def stop(
     experiment_id: Id,
     winner: Annotated[str | None, typer.Option(help="The arm that won.")] = None,
@@ -170,7 +159,6 @@ def stop(
     _show(api.stop_experiment(experiment_id, winner=winner).value, as_json)
 
 
-@app.command()
 def show(
     experiment_id: Id,
     day: Annotated[
@@ -197,12 +185,11 @@ def show(
         return
     if report is None:
         _show(found.value, as_json=False)
-        console.print("No report yet: the experiment_analysis DAG writes one a night.")
+        console.print("No report yet: the experiment_analysis DAG writes one a night.", soft_wrap=True)
     else:
         reports.show_report(found.value, report)
 
 
-@app.command("import")
 def import_observations(
     experiment_id: Id,
     path: Annotated[
@@ -224,7 +211,7 @@ def import_observations(
     ] = None,
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="End with exit code 1 if a row was refused; the rest is kept still."),
+        typer.Option("--strict", help="End with exit code 1 if any row was refused, not only if all were."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -232,6 +219,7 @@ def import_observations(
 
     Mend the lines of the reject file and import it in turn, with the same --map and --value.
     """
+    began = api.show_experiment(experiment_id).value.created_at
     column_map = ColumnMap.parse(mapped or (), values or (), file=map_file)
     target = rejects or path.with_name(f"{path.name}.rejects.jsonl")
     with _progress(as_json) as progress:
@@ -243,6 +231,7 @@ def import_observations(
             columns=column_map,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
+    begins = api.show_experiment(experiment_id).value.created_at
     facts = {
         "file": str(path),
         "read": result.read,
@@ -252,6 +241,7 @@ def import_observations(
         "rejects": str(result.rejects_path) if result.rejected else None,
         "reasons": dict(result.reasons),
         "ignored_columns": list(result.ignored_columns),
+        "created_at_moved_to": datetime.fromtimestamp(begins, UTC).isoformat() if begins < began else None,
     }
     shown = (
         facts
@@ -261,11 +251,10 @@ def import_observations(
     show_facts(shown, as_json=as_json, title=f"Import into {experiment_id}")
     if result.rejected and not as_json:
         say(f"{result.rejected} rows were refused; {target} holds them with the reasons.")
-    if result.rejected and strict:
+    if result.rejected and (strict or result.rejected == result.read):
         raise typer.Exit(1)
 
 
-@app.command("export")
 def export_observations(
     experiment_id: Id,
     path: Annotated[
@@ -326,8 +315,11 @@ def _show(experiment: Experiment, as_json: bool) -> None:
             f"{arm.name}: {arm.prompt_version} ({arm.share:.0%})" for arm in experiment.all_arms()
         ]
         body["holdout"] = f"{experiment.holdout:.1%} of all sessions" if experiment.holdout else None
-        body["created_at"] = _instant(experiment.created_at)
-        body["concluded_at"] = None if experiment.concluded_at is None else _instant(experiment.concluded_at)
+        for name in ("created_at", "concluded_at"):
+            body[name] = body[name] and datetime.fromtimestamp(body[name], UTC)
+        policy = body["policy"]
+        policy["spending"] = policy["spending"].replace("_", " ")
+        policy["promotion"]["on_timeout"] = policy["promotion"]["on_timeout"].replace("_", " ")
     show_facts(body, as_json=as_json, title=f"Experiment {experiment.experiment_id}")
 
 
@@ -345,5 +337,21 @@ def _read_definition(path: Path) -> dict[str, Any]:
     return body
 
 
-def _instant(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+# In the order in which a person needs them.
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": list_experiments,
+    "create": create,
+    "start": start,
+    "import": import_observations,
+    "show": show,
+    "report": reports.report,
+    "looks": reports.looks,
+    "promote": promotion.promote,
+    "change": change,
+    "stop": stop,
+    "ledger": promotion.ledger,
+    "export": export_observations,
+    "simulate": simulation.simulate_experiment,
+}
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)

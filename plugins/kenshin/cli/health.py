@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from kenshin.cli.output import AsJson, say, show_json, show_rows
+from kenshin.current import current
+from kenshin.errors import InvalidInput
 from kenshin.health import api
 from kenshin.health.breaker import Override
 
@@ -26,9 +28,15 @@ By = Annotated[str | None, typer.Option("--by", help="Who wants it; else this us
 
 
 @breakers.callback()
-def _default(context: typer.Context) -> None:
+def _default(context: typer.Context, as_json: AsJson = False) -> None:
     if context.invoked_subcommand is None:
-        show(as_json=False)
+        show(as_json=as_json)
+    elif as_json:
+        raise InvalidInput(
+            value="--json",
+            reason="it stands before the command",
+            mend=f"Write it last: kenshin health breakers {context.invoked_subcommand} … --json.",
+        )
 
 
 @breakers.command()
@@ -67,10 +75,13 @@ def clear(model: Model, region: Region = None, as_json: AsJson = False) -> None:
 
 def _hold(model: str, mode: Override, region: str | None, by: str | None, *, as_json: bool) -> None:
     held = api.override_breaker(model, mode, region=region, by=by or _this_user())
+    known = current().models.find(model).known
     if as_json:
-        show_json(held.as_dict())
+        show_json({**held.as_dict(), "known_model": known})
     else:
         say(f"{held.place} is held {mode}; every process knows within seconds.")
+    if not known:
+        say(f"Warning: the model registry does not know {model}; see: kenshin budget models")
 
 
 def _this_user() -> str:

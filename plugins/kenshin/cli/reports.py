@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from kenshin.cli.output import AsJson, show_facts, show_json, show_rows
+from kenshin.cli.output import AsJson, instant, show_facts, show_json, show_rows
 from kenshin.days import parse_day
 from kenshin.errors import InvalidInput
 from kenshin.experiments import api
@@ -193,7 +192,7 @@ def _told(entry: Versioned[LedgerEntry]) -> dict[str, Any]:
     value = entry.value
     return {
         "number": entry.version,
-        "at": f"{value.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        "at": instant(value.at),
         "kind": value.kind,
         "by": value.by,
         "body": value.body,

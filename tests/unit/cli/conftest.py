@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kenshin.cli import output
 from kenshin.cli.app import run
 from kenshin.current import use
 from kenshin.runtime import Runtime
@@ -62,6 +63,13 @@ def kenshin(runtime: Runtime, capsys: pytest.CaptureFixture[str], monkeypatch) -
         return Answer(code if isinstance(code, int) else 0 if code is None else 1, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed goes to a terminal of 80 columns."""
+    monkeypatch.setattr(output.console, "_force_terminal", True)
+    monkeypatch.setattr(output.console, "_width", 80)
 
 
 @pytest.fixture

@@ -61,6 +61,15 @@ def test_a_file_that_is_no_event_is_refused(kenshin, tmp_path, text):
     assert "mend:" in answer.err
 
 
+def test_standard_input_without_json_is_told_what_to_pipe(kenshin, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("notjson"))
+    mend = kenshin("budget", "check", "-", "--json").json["mend"]
+    assert mend.startswith("Pipe a JSON object, e.g. {")
+    example = json.loads(mend.removeprefix("Pipe a JSON object, e.g. ").removesuffix("."))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(example)))
+    assert kenshin("budget", "check", "-").code == 0
+
+
 def test_a_missing_file_is_refused(kenshin, tmp_path):
     assert kenshin("budget", "check", tmp_path / "nothing.json").code == 2
 
@@ -90,6 +99,8 @@ def test_a_prompt_is_made_to_fit_and_written_again(kenshin, event, tmp_path):
 def test_a_prompt_that_cannot_fit_is_refused(kenshin, event):
     answer = kenshin("budget", "fit", event(user_message=SENTENCE * 900))
     assert (answer.code, "Context budget exceeded" in answer.err) == (2, True)
+    assert "--model" in answer.err
+    assert "FitPolicy" not in answer.err
 
 
 def test_before_the_first_fit_the_packages_numbers_are_in_force(kenshin):
@@ -117,6 +128,12 @@ def test_recorded_usage_is_fitted_and_shown(kenshin, usage):
     assert "claude-3-5-sonnet" in kenshin("budget", "calibration").out
     again = kenshin("budget", "calibrate", "--through", usage)
     assert "median error" in " ".join(again.out.split())
+
+
+def test_without_usage_calibrate_begins_with_its_title(kenshin):
+    answer = kenshin("budget", "calibrate")
+    assert answer.out.startswith("Calibration\n")
+    assert "No usage was recorded" in answer.err
 
 
 def test_a_dry_run_puts_nothing_in_force(kenshin, usage):

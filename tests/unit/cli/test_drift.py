@@ -62,6 +62,10 @@ def test_the_worst_documents_come_first(kenshin, measured):
     assert [row["doc_id"] for row in rows] == ["d3", "d5"]
 
 
+def test_an_empty_home_says_how_documents_come_in(kenshin):
+    assert "kenshin demo load" in kenshin("drift", "check").err
+
+
 def test_a_day_without_report_says_what_to_do(kenshin):
     answer = kenshin("drift", "show", "2026-01-01")
     assert answer.code == 2

@@ -195,3 +195,41 @@ def test_show_says_when_there_is_no_report_yet(kenshin):
     answer = kenshin("experiments", "show", "greeting")
     assert answer.code == 0
     assert "No report yet" in answer.out
+
+
+def test_the_definition_is_told_in_words_without_what_is_empty(kenshin):
+    text = " ".join(kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2").out.split())
+    assert "spending obrien fleming, horizon nights 14" in text
+    assert "promotion (answer within hours 72, on timeout keep running, auto roll back no)" in text
+    assert "UTC" in text
+    assert not any(word in text for word in ("winsorise", "guardrails", "minimal", "approvers", "–", "_"))
+
+
+def test_the_commands_are_listed_in_the_order_of_their_use(kenshin):
+    text = kenshin("experiments", "--help").out
+    listed = [line.split()[1] for line in text.split("Commands")[1].splitlines() if line[2:3].isalpha()]
+    assert listed[:8] == ["list", "create", "start", "import", "show", "report", "looks", "promote"]
+    assert set(listed[8:]) == {"change", "stop", "ledger", "export", "simulate"}
+
+
+def test_an_import_says_where_it_moved_the_beginning(kenshin, tmp_path):
+    kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2", "--start")
+    path = tmp_path / "day.csv"
+    old = [{**row, "observed_at": "2026-11-02T03:00:00+00:00"} for row in rows(4)]
+    path.write_text(csv_of(old))
+    told = kenshin("experiments", "import", "greeting", path, "--json").json
+    assert told["created_at_moved_to"] == "2026-11-01T15:00:00+00:00"
+    assert kenshin("experiments", "import", "greeting", path, "--json").json["created_at_moved_to"] is None
+    older = [{**row, "observed_at": "2026-10-31T03:00:00+00:00"} for row in rows(2)]
+    path.write_text(csv_of(older))
+    shown = " ".join(kenshin("experiments", "import", "greeting", path).out.split())
+    assert "created at moved to 2026-10-30 15:00 UTC" in shown
+
+
+@pytest.mark.parametrize(("bad", "code"), [(3, 0), (4, 1)])
+def test_an_import_of_which_nothing_is_left_ends_with_code_1(kenshin, tmp_path, bad, code):
+    kenshin("experiments", "create", "greeting", "--a", "v1", "--b", "v2", "--start")
+    path = tmp_path / "day.csv"
+    path.write_text(csv_of([{**row, "arm": "C" if at < bad else "A"} for at, row in enumerate(rows(4))]))
+    answer = kenshin("experiments", "import", "greeting", path, "--json")
+    assert (answer.code, answer.json["stored"], answer.json["rejected"]) == (code, 4 - bad, bad)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
@@ -38,3 +40,29 @@ def test_only_in_a_region(kenshin, runtime):
 def test_no_model_is_refused(kenshin):
     refused = kenshin("health", "breakers", "open", " ", "--json")
     assert (refused.code, refused.json["type"]) == (2, "InvalidInput")
+
+
+def test_the_group_itself_answers_as_json_and_says_since_when_for_people(kenshin, runtime):
+    assert kenshin("health", "breakers", "--json").json == []
+    kenshin("health", "breakers", "open", HAIKU, "--by", "vera")
+    (row,) = kenshin("health", "breakers", "--json").json
+    assert (row["model"], row["by"]) == (HAIKU, "vera")
+    at = datetime.fromisoformat(row["at"]).astimezone(UTC)
+    assert f"{at:%Y-%m-%d %H:%M} UTC" in kenshin("health", "breakers").out
+    misplaced = kenshin("health", "breakers", "--json", "show")
+    assert (misplaced.code, "breakers show … --json" in misplaced.json["mend"]) == (2, True)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_long_id_stays_whole_on_a_narrow_terminal(kenshin):
+    profile = f"jp.{HAIKU}-with-a-very-long-name-of-a-profile-of-our-own"
+    kenshin("health", "breakers", "open", profile, "--region", "ap-northeast-1")
+    assert profile in kenshin("health", "breakers", "show").out
+
+
+@pytest.mark.parametrize(("model", "known"), [(HAIKU, True), ("acme.coyote-v1:0", False)])
+def test_a_model_that_nobody_knows_is_held_with_a_warning(kenshin, model, known):
+    held = kenshin("health", "breakers", "open", model, "--json")
+    assert (held.code, held.json["known_model"], "does not know" in held.err) == (0, known, not known)
+    said = kenshin("health", "breakers", "close", model)
+    assert (said.code, f"does not know {model}" in said.err) == (0, not known)

@@ -59,7 +59,9 @@ class SqliteIndex:
                 raise NotFound(
                     value=self._name,
                     reason="no such index in this file",
-                    mend=f"Known: {', '.join(known) or 'none; load documents first'}.",
+                    mend=f"Known: {', '.join(known)}."
+                    if known
+                    else "No index is there yet: add documents to it; 'kenshin demo load' loads a sample.",
                 )
             (count,) = connection.execute(
                 "SELECT count(*) FROM documents WHERE index_name = ?", (self._name,)
