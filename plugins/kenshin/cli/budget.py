@@ -193,7 +193,8 @@ def calibrate(
     if not told["calls"]:
         first = day - timedelta(days=days - 1)
         say(
-            f"No usage was recorded from {first} through {day}. Services record it by observe_usage or the client's wrapper."
+            f"No usage was recorded from {first} through {day}: services record it by observe_usage, or by the "
+            "client's wrapper."
         )
         if not through:
             say(f"Today is not over and not looked at; --through {day + timedelta(days=1)} does.")

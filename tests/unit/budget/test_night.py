@@ -69,7 +69,8 @@ def test_a_night_puts_in_force_what_it_fitted_and_tells_the_ledger(night: Night)
     night.log.add(DAY, 300, 0.3)
     night.log.records.append(None)
     fitted = night.fit()
-    assert fitted == {
+    (verdict,) = fitted["verdicts"]
+    assert {name: value for name, value in fitted.items() if name != "verdicts"} == {
         "through_day": "2026-11-14",
         "days": 7,
         "calls": 300,
@@ -78,6 +79,8 @@ def test_a_night_puts_in_force_what_it_fitted_and_tells_the_ledger(night: Night)
         "refused": 0,
         "too_few": 0,
     }
+    assert (verdict["script"], verdict["calls"], verdict["outcome"]) == ("latin", 300, "accepted")
+    assert verdict["reason"].startswith("median error 0.")
     assert read_weights(night.our.documents) == (read_weights(night.our.documents)[0], None)
     assert night.put() == {**fitted, "version": 1, "changed": True}
     assert night.shift() == pytest.approx(0.3, abs=0.01)

@@ -132,13 +132,15 @@ def test_recorded_usage_is_fitted_and_shown(kenshin, usage):
 
 def test_without_usage_calibrate_begins_with_its_title(kenshin):
     answer = kenshin("budget", "calibrate")
-    assert answer.out.startswith("Calibration\n")
+    assert answer.out.startswith("Calibration through ")
     assert "No usage was recorded" in answer.err
 
 
 def test_a_dry_run_puts_nothing_in_force(kenshin, usage):
     assert kenshin("budget", "calibrate", "--through", usage, "--dry-run", "--json").json["accepted"] == 1
-    assert "Dry run" in kenshin("budget", "calibrate", "--through", usage, "--dry-run").out
+    told = " ".join(kenshin("budget", "calibrate", "--through", usage, "--dry-run").out.split())
+    assert "a dry run: nothing comes into force" in told
+    assert "median error" in told
     assert kenshin("budget", "calibration", "--json").json["version"] is None
 
 
