@@ -17,7 +17,7 @@ from typing import Any
 from peers.bedrock.prompts import Prompt, Tool
 
 _PASSAGE = re.compile(r'<passage(?:\s+id="([^"]*)")?[^>]*>(.*?)</passage>', re.DOTALL)
-_SENTENCE = re.compile(r"(?:[^.!?。！？\n]|[.!?](?!\s|$))+[.!?。！？]?")
+_SENTENCE = re.compile(r"(?:\b(?:e\.g|i\.e)\.|[^.!?。！？\n]|[.!?](?!\s|$))+[.!?。！？]?")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\x00-\x7f]")
 _COMMON = frozenset(
     _WORD.findall(
@@ -25,7 +25,7 @@ _COMMON = frozenset(
     )
 )
 _SHORTEST = 4
-"""What has fewer words is a fragment, such as what follows ``e.g.``, and is not quoted."""
+"""What has fewer words is a fragment, such as an item of a list, and is not quoted."""
 _JAPANESE = re.compile(r"[\u3040-\u30ff]")
 
 UNSURE = "I am not sure what you are asking about. Could you say more?"
