@@ -19,6 +19,8 @@ sys.path.append(str(CHECKOUT / "examples"))
 from orchestrator.local import LocalChat  # noqa: E402
 
 PORT = 8090
+EXAMPLE_QUESTION = "How many topics can I create?"
+"""The sample data answers it, so that what the stand-in quotes is to the point."""
 
 
 def local_chat(home: Path, *, port: int = PORT) -> LocalChat:
@@ -54,7 +56,10 @@ def load_samples(home: Path, say: Callable[[str], None]) -> None:
 
 def introduce(chat: LocalChat, say: Callable[[str], None]) -> None:
     """Say where it is, and how to ask it."""
-    say(f"\nThe chat service answers at {chat.url} (a stand-in plays the model, at {chat.bedrock_url})")
-    body = '{"session_id": "me", "message": "How long do log groups keep events?"}'
+    say(f"\nThe chat service answers at {chat.url}")
+    say(
+        f"A stand-in plays the model, at {chat.bedrock_url}: it quotes sentences, and its words mean nothing."
+    )
+    body = f'{{"session_id": "me", "message": "{EXAMPLE_QUESTION}"}}'
     say(f"  curl -s {chat.url}/chat -H 'Content-Type: application/json' -d '{body}'")
     say(f"  curl -s {chat.url}/health")

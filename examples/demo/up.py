@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 import time
@@ -15,6 +16,7 @@ from local_chat import introduce, load_samples, local_chat
 from local_processes import undisturbed
 
 PARSE_TIMEOUT_S = 30.0
+CALIBRATION_DAG = "calibrate_tokens"
 
 
 def main() -> int:
@@ -33,14 +35,19 @@ def main() -> int:
         arguments.home / "airflow", kenshin_home=arguments.home, port=arguments.port, settings=_given()
     )
     chat = local_chat(arguments.home) if arguments.chat else None
+    code = 0
     try:
         if chat is not None:
             load_samples(arguments.home, _say)
             chat.start()
         airflow.start(_say)
-        _introduce(airflow)
+        dags = _introduce(airflow)
         if chat is not None:
             introduce(chat, _say)
+            if CALIBRATION_DAG in dags:
+                # A paused DAG leaves a run that somebody triggers in the queue.
+                airflow.api().unpause(CALIBRATION_DAG)
+                _say(f"{CALIBRATION_DAG} is unpaused: it learns from what the stand-in reports as usage.")
         _say("Ctrl-C stops it.")
         while True:
             airflow.check()
@@ -49,15 +56,17 @@ def main() -> int:
             time.sleep(1)
     except KeyboardInterrupt:
         _say("\nStopping …")
-        return 0
     except KenshinError as error:
         print(error, file=sys.stderr)
-        return 1
+        code = 1
     finally:
         with undisturbed():
             if chat is not None:
                 chat.stop()
             airflow.stop()
+    if code == 0:
+        _say("Stopped.")
+    return code
 
 
 def _given() -> dict[str, str]:
@@ -70,9 +79,11 @@ def _given() -> dict[str, str]:
     }
 
 
-def _introduce(airflow: LocalAirflow) -> None:
+def _introduce(airflow: LocalAirflow) -> list[str]:
+    """Say where it is and how to reach it; answers the DAGs that it has."""
     api, end = airflow.api(), time.monotonic() + PARSE_TIMEOUT_S
-    while not (dags := api.dag_ids()) and not api.import_errors() and time.monotonic() < end:
+    expected = {path.stem for path in (CHECKOUT / "dags").glob("*.py")}
+    while not expected <= set(dags := api.dag_ids()) and not api.import_errors() and time.monotonic() < end:
         airflow.check()
         time.sleep(0.5)
     _say(f"\nAirflow serves {', '.join(dags) or 'no DAGs yet'} at {airflow.url}")
@@ -80,6 +91,11 @@ def _introduce(airflow: LocalAirflow) -> None:
         _say(f"  cannot be imported: {problem}")
     for user, role in ((ADMIN, "may do everything"), (VIEWER, "may look")):
         _say(f"  {user:6} {airflow.passwords[user]}   ({role})")
+    _say("For the command kenshin in another shell:")
+    _say(
+        f"  export KENSHIN_AIRFLOW_URL={airflow.url} KENSHIN_AIRFLOW_PASSWORD={shlex.quote(airflow.passwords[ADMIN])}"
+    )
+    return dags
 
 
 def _say(text: str) -> None:

@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8090)
     said = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     uvicorn.run(
         create_app(),
         host="127.0.0.1",

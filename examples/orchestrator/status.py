@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from kenshin.current import current
 from kenshin.drift.api import history
@@ -19,23 +20,35 @@ _DRIFT = ("day", "sample_size", "mean_drift", "p95_drift", "drifted_count", "inv
 
 
 def status_of(service: ChatService) -> dict[str, object]:
-    """Every part's state; `status` is ``degraded`` while a breaker is open or records are lost."""
+    """Every part's state.
+
+    `status` is ``attention`` while a breaker is not closed, or where the newest drift raised its alert, or where this
+    process lost records or observations; else ``ok``. `stand_in`: whether the model is played on this machine.
+    """
     runtime = current()
     breakers = breakers_of(service)
     lanes = [
         {"sink": lane.sink, "waiting": lane.waiting, "lost": dict(lane.lost)}
         for lane in runtime.recorder.stats()
     ]
-    degraded = any(each["state"] != "closed" for each in breakers) or runtime.recorder.dropped > 0
+    observations = observation_stats()
+    drift = newest_drift()
+    attention = (
+        any(each["state"] != "closed" for each in breakers)
+        or (drift is not None and bool(drift["alert"]))
+        or runtime.recorder.dropped > 0
+        or observations.dropped + observations.rejections + observations.torn > 0
+    )
     model = runtime.models.find(service.settings.model)
     traces = service.pipeline.stats()
     return {
-        "status": "degraded" if degraded else "ok",
+        "status": "attention" if attention else "ok",
+        "stand_in": urlsplit(service.settings.bedrock_url).hostname in {"127.0.0.1", "localhost"},
         "breakers": breakers,
         "signals": lanes,
-        "observations": _figures(observation_stats()),
+        "observations": _figures(observations),
         "traces": _figures(traces),
-        "drift": newest_drift(),
+        "drift": drift,
         "budget": {
             "model": model.name,
             "known": model.known,

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import stat
@@ -20,7 +21,7 @@ import pytest
 
 from kenshin.cli.airflow_api import AirflowApi
 from kenshin.errors import BackendUnavailable, Conflict
-from local_airflow import CHECKOUT, HEALTHY, LocalAirflow
+from local_airflow import ADMIN, CHECKOUT, HEALTHY, LocalAirflow
 from local_processes import MARK, free_port
 
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -128,6 +129,8 @@ def test_it_serves_on_another_port_where_8080_is_taken_and_a_signal_ends_all_of_
             port = int(re.search(r"http://127\.0\.0\.1:(\d+)", told).group(1))  # type: ignore[union-attr]
             assert port != occupied
             assert all(password in told for password in marked.passwords.values())
+            line = f"export KENSHIN_AIRFLOW_URL=http://127.0.0.1:{port} KENSHIN_AIRFLOW_PASSWORD="
+            assert f"{line}{shlex.quote(marked.passwords[ADMIN])}\n" in told
             started = marked.processes()
             assert len(started) >= 4
             assert listening(started) <= {f"127.0.0.1:{port}"}
@@ -135,6 +138,8 @@ def test_it_serves_on_another_port_where_8080_is_taken_and_a_signal_ends_all_of_
             up.send_signal(signal.SIGTERM)
             code = up.wait(60)
         assert code == 0
+        assert up.stdout is not None
+        assert up.stdout.read().endswith("\nStopped.\n")
         assert marked.processes() == set()
         assert free_port(port) == port
         with (tmp_path / "airflow" / "lock").open("a") as lock:

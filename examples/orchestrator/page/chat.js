@@ -5,6 +5,7 @@ const form = document.getElementById("ask");
 const field = document.getElementById("message");
 const send = form.querySelector("button");
 const state = document.getElementById("state");
+const standIn = document.getElementById("stand-in");
 const session = "page-" + crypto.getRandomValues(new Uint32Array(2)).join("-");
 let socket = null;
 let open = null;
@@ -119,9 +120,13 @@ async function look() {
   try {
     const told = await (await fetch("/health")).json();
     const notClosed = told.breakers.filter(each => each.state !== "closed");
-    const drift = told.drift ? "drift p95 " + told.drift.p95_drift + " on " + told.drift.day : told.documents + " documents";
+    const causes = notClosed.map(each => name(each.name) + " is " + each.state.replace("_", " "));
+    const drift = told.drift && "p95 " + told.drift.p95_drift + " on " + told.drift.day;
+    if (drift && told.drift.alert) causes.push("drift alert, " + drift);
+    if (told.status === "attention" && !causes.length) causes.push("records were lost");
     state.className = told.status;
-    state.textContent = notClosed.length ? notClosed.map(each => name(each.name) + " is " + each.state.replace("_", " ")).join(", ") : drift;
+    state.textContent = causes.join("; ") || (drift ? "drift " + drift : told.documents + " documents");
+    standIn.hidden = !told.stand_in;
   } catch (error) { state.className = ""; state.textContent = "no connection"; }
 }
 

@@ -136,7 +136,7 @@ def test_another_model_answers_where_the_first_fails_and_the_breaker_opens(
     # The breaker is open by now: the first model is left alone.
     assert [call["status"] for call in answers[3]["calls"]] == ["success"]
     status = client.get("/health").json()
-    assert status["status"] == "degraded"
+    assert status["status"] == "attention"
     assert {each["state"] for each in status["breakers"]} == {"open", "closed"}
 
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 import uvicorn
 from chromium import browser
+from drift_days import measured
 from peers.bedrock import BedrockPeer, Fault, Model, Reply
 from peers.bedrock.operations import Operations
 
+from kenshin.runtime import Runtime
 from orchestrator.app import create_app
 from orchestrator.chat import ChatService
 
@@ -76,6 +78,14 @@ def test_a_question_is_answered_on_the_page(page: Page, bedrock: BedrockPeer) ->
     ask(page, "And now?", 3)
     fits = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert fits
+
+
+def test_the_page_says_that_a_stand_in_speaks_and_shows_a_drift_alert(page: Page, runtime: Runtime) -> None:
+    page.locator("#state.ok").wait_for()
+    assert "its words mean nothing" in page.locator("#stand-in").inner_text()
+    measured(runtime, 0.19)
+    page.locator("#state.attention").wait_for()
+    assert page.locator("#state").inner_text().startswith("drift alert, p95 0.19 on ")
 
 
 def test_markup_is_shown_as_text(page: Page, bedrock: BedrockPeer) -> None:

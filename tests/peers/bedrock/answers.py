@@ -1,7 +1,8 @@
 """What the stand-in says: a function from a prompt to a reply. The same prompt gets the same reply.
 
-`ChatAnswers` quotes the sentences of the given context that share most with the question. It keeps to a JSON Schema
-where one is given, calls tools, and now and then errs as a model does: by a share that is set, chosen by a hash.
+`ChatAnswers` quotes the sentences of the given context that share most with the question, whole ones and each once. It
+keeps to a JSON Schema where one is given, calls tools, and now and then errs as a model does: by a share that is set,
+chosen by a hash.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from typing import Any
 from peers.bedrock.prompts import Prompt, Tool
 
 _PASSAGE = re.compile(r'<passage(?:\s+id="([^"]*)")?[^>]*>(.*?)</passage>', re.DOTALL)
-_SENTENCE = re.compile(r"[^.!?。！？\n]+(?:[.!?](?=\s|$)|[。！？]|$)?")
+_SENTENCE = re.compile(r"(?:\b(?:e\.g|i\.e)\.|[^.!?。！？\n]|[.!?](?!\s|$))+[.!?。！？]?")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\x00-\x7f]")
 _COMMON = frozenset(
     _WORD.findall(
         "a an and are as at be by can do does for from how i in is it of on or that the this to what you"
     )
 )
+_SHORTEST = 4
+"""What has fewer words is a fragment, such as an item of a list, and is not quoted."""
 _JAPANESE = re.compile(r"[\u3040-\u30ff]")
 
 UNSURE = "I am not sure what you are asking about. Could you say more?"
@@ -83,9 +86,12 @@ class ChatAnswers:
         passages = [(name or "", text) for name, text in _PASSAGE.findall(f"{prompt.system}\n{question}")]
         asked = _words(_PASSAGE.sub(" ", question))
         passages = passages or [("", prompt.system)]
-        scored = []
+        scored, seen = [], set[str]()
         for place, (name, text) in enumerate(passages):
             for at, sentence in enumerate(_sentences(text)):
+                if sentence in seen:
+                    continue
+                seen.add(sentence)
                 words = _words(f"{name} {sentence}")
                 scored.append((-len(asked & words) / (4 + len(words)) ** 0.5, place, at, name, sentence))
         best = [each for each in sorted(scored)[: self.sentences] if each[0] < 0]
@@ -109,8 +115,8 @@ def _tool(prompt: Prompt) -> Tool | None:
 
 def _sentences(text: str) -> Iterator[str]:
     for found in _SENTENCE.findall(text):
-        if len(sentence := found.strip()) > 1:
-            yield sentence
+        if len(_WORD.findall(found)) >= _SHORTEST:
+            yield found.strip()
 
 
 def _words(text: str) -> set[str]:
