@@ -42,6 +42,7 @@ IMPORTS = {
     "`import boto3`": "import boto3",
     "`import litellm`": "import litellm",
 }
+WHOLE_WINDOW = kenshin.BudgetPolicy(practical_ratio=1.0)
 Way = Callable[[], object]
 
 
@@ -59,8 +60,10 @@ def messages(contents: Sequence[str]) -> list[dict[str, str]]:
 
 
 def check(parts: Sequence[str]) -> kenshin.BudgetCheckResult:
-    """Kenshin's check of a prompt."""
-    return kenshin.check_budget(parts[0], messages(parts[1:-2]), parts[-2], parts[-1], MODEL)
+    """Kenshin's check of a prompt that fits: one that does not is logged as well, which costs as much again."""
+    return kenshin.check_budget(
+        parts[0], messages(parts[1:-2]), parts[-2], parts[-1], MODEL, policy=WHOLE_WINDOW
+    )
 
 
 def seed_check(parts: Sequence[str]) -> tuple[int, str]:
