@@ -8,9 +8,10 @@ import pytest
 
 import kenshin
 from kenshin.budget.models import DEFAULT_MODEL
-from kenshin.budget.night import read_report
+from kenshin.budget.night import place
 from kenshin.budget.weights import KEY, read_weights
 from kenshin.current import use
+from kenshin.publishing import read_json
 from kenshin.runtime import Runtime
 from kenshin.settings import Settings
 
@@ -56,7 +57,7 @@ def test_yesterdays_usage_comes_into_force_once_and_services_start_from_it(home,
     assert (version, weights.through_day) == (1, day)
     (entry,) = home.ledger.read(KEY)
     assert entry.value.by == "calibrate_tokens"
-    assert read_report(home.lake, day)["calls"] == 80
+    assert read_json(home.lake, place(day))["calls"] == 80
     service = Runtime(Settings.from_env())
     with use(service):
         raw = kenshin.check_budget(user_message="Where is my order? " * 50)

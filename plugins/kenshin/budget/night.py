@@ -149,11 +149,6 @@ def place(day: date) -> str:
     return partition("token_calibration", day=day.isoformat())
 
 
-def read_report(lake: Lake, day: date) -> dict[str, object]:
-    """The report of a day; raises NotFound."""
-    return read_json(lake, place(day))
-
-
 def summary(body: Mapping[str, Any]) -> dict[str, Any]:
     """A report in a few numbers and verdicts, those of most calls first: what crosses from task to task."""
     outcomes = [row["outcome"] for row in body["rows"]]

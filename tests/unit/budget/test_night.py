@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from kenshin.budget.night import fit_night, put_in_force, read_report
+from kenshin.budget.night import fit_night, place, put_in_force
 from kenshin.budget.weights import KEY, read_weights
 from kenshin.errors import Conflict, InvalidInput, NotFound
+from kenshin.publishing import read_json
 from kenshin.runtime import Runtime
 from kenshin.settings import Settings
 from kenshin.signals.usage import UsageObserved
@@ -93,8 +94,8 @@ def test_a_night_puts_in_force_what_it_fitted_and_tells_the_ledger(night: Night)
 
 def test_a_rerun_changes_nothing(night: Night) -> None:
     night.log.add(DAY, 300, 0.3)
-    first = (night.fit(), night.put(), read_report(night.our.lake, DAY))
-    again = (night.fit(), night.put(), read_report(night.our.lake, DAY))
+    first = (night.fit(), night.put(), read_json(night.our.lake, place(DAY)))
+    again = (night.fit(), night.put(), read_json(night.our.lake, place(DAY)))
     assert again == (first[0], {**first[1], "changed": False}, first[2])
     assert len(night.our.ledger.read(KEY)) == 1
 
@@ -134,7 +135,7 @@ def test_an_earlier_day_is_reported_and_changes_nothing(night: Night) -> None:
     told = night.put(earlier)
     assert (told["changed"], told["note"]) == (False, "a later day is in force")
     assert night.shift() == pytest.approx(0.3, abs=0.01)
-    assert read_report(night.our.lake, earlier)["calls"] == 300
+    assert read_json(night.our.lake, place(earlier))["calls"] == 300
 
 
 def test_a_fit_of_other_numbers_than_those_in_force_is_a_conflict(night: Night) -> None:

@@ -215,7 +215,6 @@ def test_every_public_name_is_there():
         _ = health.nothing_of_this_name
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_worker_records_its_own_calls_and_no_others(tmp_path):
     settings = {
         "KENSHIN_HOME": str(tmp_path),
@@ -249,7 +248,6 @@ def test_a_forked_worker_records_its_own_calls_and_no_others(tmp_path):
     assert sorted(told) == [(SONNET, "success")] * 5 + [(HAIKU, "error")]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_worker_counts_its_own_calls_against_the_quota(tmp_path):
     settings = Settings.from_env({"KENSHIN_HOME": str(tmp_path), "KENSHIN_SIGNALS": "memory:"})
     kept = []

@@ -278,7 +278,6 @@ def test_a_listener_may_use_the_breaker(clock):
     assert seen == [None]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_child_knows_the_state_and_not_the_calls(breaker, clock):
     half_opened(breaker, clock)
     probe = breaker.acquire()
@@ -292,7 +291,6 @@ def test_a_forked_child_knows_the_state_and_not_the_calls(breaker, clock):
     assert breaker.acquire() is None
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_fork_while_another_thread_changes_it_leaves_a_breaker_that_works(breaker, monkeypatch):
     changing, go_on = threading.Event(), threading.Event()
 

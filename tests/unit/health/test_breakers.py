@@ -137,7 +137,6 @@ def test_the_thread_ends_with_its_owner(documents):
     assert not thread.is_alive()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_child_reads_for_itself(breakers, documents):
     haiku = breakers.of(HAIKU, "tokyo")
     child = os.fork()
